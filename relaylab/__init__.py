@@ -1,0 +1,64 @@
+"""relaylab: relayfs of 2005, exact, over shared memory, and shown live.
+
+The engine is in :mod:`relaylab.relayfs`, by relayfs's own names; :mod:`relaylab.jit` is the same
+for compiled producers, :mod:`relaylab.workload` says where events come from and
+:mod:`relaylab.lab` shows it all.
+
+Importing this package imports nothing heavy: names are resolved when they are first used, so that
+``relaylab --help`` answers at once.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relaylab import jit, lab, relayfs, workload
+    from relaylab.core.journal import Kind
+    from relaylab.errors import (
+        CallbackError,
+        ClosedError,
+        ConfigError,
+        EntryExistsError,
+        EventTooLargeError,
+        FileError,
+        ReentrancyError,
+        RelayError,
+        ResourceError,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CallbackError",
+    "ClosedError",
+    "ConfigError",
+    "EntryExistsError",
+    "EventTooLargeError",
+    "FileError",
+    "Kind",
+    "ReentrancyError",
+    "RelayError",
+    "ResourceError",
+    "__version__",
+    "jit",
+    "lab",
+    "relayfs",
+    "workload",
+]
+
+_MODULES = frozenset({"jit", "lab", "relayfs", "workload"})
+_HOME = {"Kind": "relaylab.core.journal"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"relaylab.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'relaylab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME.get(name, "relaylab.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,113 @@
+"""Arguments that several commands take, and how they are read."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from relaylab import units
+from relaylab.errors import RelayError
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+T = TypeVar("T")
+
+
+def add_command(
+    subparsers: Subparsers,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    description: str,
+    examples: str = "",
+) -> argparse.ArgumentParser:
+    """A subcommand whose help teaches: what it does, then examples."""
+    parser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_trace(parser: argparse.ArgumentParser) -> None:
+    """The positional TRACE."""
+    parser.add_argument(
+        "trace",
+        nargs="?",
+        metavar="TRACE",
+        help="CSV or CSV.gz with the columns timestamp_ns, cpu and size; "
+        "left out: the recorded trace that comes with relaylab",
+    )
+
+
+def trace_path(trace: str | None) -> Path:
+    """The file that TRACE means."""
+    from relaylab import resources
+
+    return resources.trace() if trace is None else Path(trace)
+
+
+def add_channel(
+    parser: argparse.ArgumentParser, *, subbuf_size: str = "16 KiB", n_subbufs: int = 8
+) -> None:
+    """The sizes and the mode of the channel."""
+    group = parser.add_argument_group("channel")
+    group.add_argument(
+        "--subbuf-size",
+        type=reading(units.parse_bytes),
+        default=units.parse_bytes(subbuf_size),
+        metavar="SIZE",
+        help=f"bytes of one sub-buffer, such as 4096 or 64k (default: {subbuf_size})",
+    )
+    group.add_argument(
+        "--n-subbufs",
+        type=int,
+        default=n_subbufs,
+        metavar="N",
+        help=f"sub-buffers per CPU (default: {n_subbufs})",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="overwrite the oldest sub-buffer when all are full, instead of losing new events",
+    )
+
+
+def add_speed(parser: argparse._ActionsContainer) -> None:
+    """How fast the trace is replayed."""
+    parser.add_argument(
+        "--speed",
+        type=reading(positive_factor),
+        default=1.0,
+        metavar="X",
+        help="2 is twice as fast as recorded, 0.1 a tenth (default: 1)",
+    )
+
+
+def positive_factor(text: str) -> float:
+    """A factor > 0 and finite."""
+    try:
+        factor = float(text.removesuffix("x"))
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; allowed: a number above 0, such as 0.5 or 10"
+        )
+    return factor
+
+
+def reading(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """`parse` for argparse, which otherwise drops what an error says."""
+
+    def read(text: str) -> T:
+        try:
+            return parse(text)
+        except RelayError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read

@@ -1,0 +1,84 @@
+"""`relaylab demo`: the workbench in the browser."""
+
+import argparse
+
+from relaylab import units
+from relaylab.cli.arguments import Subparsers, add_command, add_speed, add_trace, reading
+
+_EXAMPLES = """\
+examples:
+  relaylab demo                                 the recorded trace, in the browser
+  relaylab demo mytrace.csv.gz --speed 0.1      a trace of your own, ten times slower
+  relaylab demo --subbuf-size 64k --n-subbufs 2 few large sub-buffers: watch it lose events
+  relaylab demo --no-browser --port 8866        only print the address"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the command."""
+    parser = add_command(
+        subparsers,
+        "demo",
+        run,
+        summary="open the workbench in the browser",
+        description="Serve the workbench on localhost and open it in the browser: a recorded trace is\n"
+        "replayed in real time through the live engine, with a reader that drains it.",
+        examples=_EXAMPLES,
+    )
+    add_trace(parser)
+    channel = parser.add_argument_group("channel")
+    channel.add_argument(
+        "--subbuf-size",
+        type=reading(units.parse_bytes),
+        metavar="SIZE",
+        help="bytes of one sub-buffer, such as 4096 or 64k (default: what suits the workbench)",
+    )
+    channel.add_argument(
+        "--n-subbufs", type=int, metavar="N", help="sub-buffers per CPU (default: likewise)"
+    )
+    channel.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="overwrite the oldest sub-buffer when all are full, instead of losing new events",
+    )
+    add_speed(parser)
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="port on localhost (default: a free one)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile the engine, then serve the page until Ctrl-C."""
+    import os
+
+    from relaylab import resources
+    from relaylab.core.prepare import prepare
+    from relaylab.lab.options import to_environment
+    from relaylab.lab.serve import serve
+    from relaylab.workload import load
+
+    if args.trace is not None:
+        load(args.trace)  # a trace that cannot be read is told here, not on the page
+    os.environ |= to_environment(
+        trace=args.trace,
+        subbuf_size=args.subbuf_size,
+        n_subbufs=args.n_subbufs,
+        overwrite=args.overwrite,
+        speed=args.speed,
+    )
+    prepare(_show_progress)
+    serve(
+        resources.notebooks() / "workbench.ipynb",
+        port=args.port,
+        open_browser=not args.no_browser,
+        told=lambda address: print(
+            f"The workbench is at {address}  (Ctrl-C ends it)", flush=True
+        ),
+    )
+    return 0
+
+
+def _show_progress(done: int, of: int) -> None:
+    """The first start compiles for a while; later ones only load what was compiled."""
+    line = f"Preparing the engine, once: {done} of {of}"
+    print(f"\r{line}", end="\n" if done == of else "", flush=True)

@@ -1,0 +1,44 @@
+"""The parser of `relaylab`, put together from the commands."""
+
+import argparse
+import importlib
+import importlib.util
+
+import relaylab
+
+COMMANDS = ("demo", "lab", "replay", "bench", "completion")
+
+_DESCRIPTION = """\
+relayfs (Linux, 2005) rebuilt exactly over shared memory, and shown live.
+
+Writers fill the sub-buffers of one ring per CPU; a reader consumes them. When it is too slow,
+events are lost or overwritten: relaylab lets you see when, where and why."""
+
+_EXAMPLES = """\
+examples:
+  relaylab demo                            the workbench in your browser, on a recorded trace
+  relaylab replay                          the same trace without a screen, as a table
+  relaylab replay t.csv.gz --subbuf-size 16k --n-subbufs 8 --json
+  relaylab lab                             the notebooks in JupyterLab
+  relaylab bench                           how fast the engine is on this machine
+  eval "$(relaylab completion bash)"       completion in this shell
+
+`relaylab COMMAND --help` says more about each."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole parser; `args.run(args)` of what it parses runs the command."""
+    parser = argparse.ArgumentParser(
+        prog="relaylab",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"relaylab {relaylab.__version__}")
+    parser.set_defaults(run=None)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name in COMMANDS:
+        if importlib.util.find_spec(f"relaylab.cli.{name}") is None:
+            continue
+        importlib.import_module(f"relaylab.cli.{name}").register(subparsers)
+    return parser

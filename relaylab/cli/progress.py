@@ -1,0 +1,53 @@
+"""One line on stderr that says how far a long call is."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+_WIDTH = 24
+_EVERY_S = 0.1
+
+
+class ProgressLine:
+    """A line that is rewritten in place; silent where stderr is no terminal, unless told otherwise.
+
+    Parameters
+    ----------
+    title : str
+        What is going on.
+    show : bool, optional
+        Whether to show it; by default when `stream` is a terminal.
+    stream : text file
+        Standard error by default.
+    """
+
+    def __init__(self, title: str, show: bool | None = None, stream: TextIO | None = None) -> None:
+        self._title = title
+        self._stream = sys.stderr if stream is None else stream
+        self._shown = self._stream.isatty() if show is None else show
+        self._next = 0.0
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._length:
+            print(file=self._stream, flush=True)
+
+    def update(self, share: float, note: str = "") -> None:
+        """Show that `share` (0 .. 1) is done, with a note, at most ten times a second."""
+        now = time.monotonic()
+        if not self._shown or (now < self._next and share < 1):
+            return
+        self._next = now + _EVERY_S
+        full = round(_WIDTH * min(1.0, max(0.0, share)))
+        line = f"{self._title} [{'#' * full}{'.' * (_WIDTH - full)}] {share:4.0%}  {note}".rstrip()
+        print(f"\r{line:<{self._length}}", end="", file=self._stream, flush=True)
+        self._length = len(line)

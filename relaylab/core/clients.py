@@ -1,0 +1,43 @@
+"""The client's side of a switch: how subbuf_start, deliver and buf_full are answered.
+
+A callback is absent, built in, compiled (called through its address) or a Python function, which
+only the caller of the ring can call: see ring.resume.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from relaylab.core.intrinsics import call_notice, call_start, copy, thread_id
+from relaylab.core.jit import njit
+
+ABSENT: Final = 0
+BUILT_IN: Final = 1
+COMPILED: Final = 2
+PYTHON: Final = 3
+
+_HEADER = 4  # bytes of a stored padding
+
+
+@njit()
+def answer_start(buf: Any, own: Any, subbuf: int, prev: int, has_prev: int) -> int:
+    """What subbuf_start answers: bytes to reserve. Not for Python callbacks."""
+    if own.start_mode == BUILT_IN:
+        if own.store_padding != 0 and has_prev != 0 and own.reserve >= _HEADER:
+            copy(own.bytes + prev * buf.subbuf_size, own.padding + _HEADER * prev, _HEADER)
+        return int(own.reserve)
+    if own.start_mode == COMPILED:
+        own.callback_thread = thread_id()
+        reply = call_start(own.start_pointer, own.handle, subbuf, prev, has_prev)
+        own.callback_thread = 0
+        return reply
+    return 0
+
+
+@njit()
+def answer_notice(own: Any, mode: int, pointer: int, subbuf: int) -> None:
+    """Tell a compiled deliver or buf_full. Not for Python callbacks."""
+    if mode == COMPILED:
+        own.callback_thread = thread_id()
+        call_notice(pointer, own.handle, subbuf)
+        own.callback_thread = 0

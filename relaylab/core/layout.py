@@ -1,0 +1,125 @@
+"""The memory layout of a channel buffer, as structured dtypes.
+
+CONTROL is the shared-memory ABI: what a reader, a viewer or a test may look at. OWN belongs to
+the process that writes. All fields are int64 so that compiled and plain Python code compute the
+same; what different sides write lies on different cache lines.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+LINE: Final = 64  # bytes of a cache line
+PAGE: Final = 4096  # relayfs rounds buffers up to whole pages
+MAGIC: Final = 0xF0B4A981  # RELAYFS_MAGIC
+ABI_VERSION: Final = 1  # of this layout; raise it when a field moves
+
+
+def _lines(*lines: tuple[str, ...]) -> np.dtype[np.void]:
+    """An aligned record of int64 fields in which each tuple starts a new cache line."""
+    names: list[str] = []
+    offsets: list[int] = []
+    end = 0
+    for line in lines:
+        start = -(-end // LINE) * LINE
+        names += line
+        offsets += [start + 8 * i for i in range(len(line))]
+        end = start + 8 * len(line)
+    record = {
+        "names": names,
+        "formats": [np.int64] * len(names),
+        "offsets": offsets,
+        "itemsize": -(-end // LINE) * LINE,
+    }
+    return np.dtype(record, align=True)  # type: ignore[call-overload, no-any-return]  # numpy's stub lacks the dict form with align
+
+
+CONTROL: Final = _lines(
+    # constants of the buffer
+    ("magic", "version", "cpu", "subbuf_size", "n_subbufs", "alloc_size", "overwrite", "rules"),
+    # the writer's, touched by every event; `data_start` is the data pointer, bytes from the begin;
+    # settled_bytes + offset are the bytes written
+    ("offset", "data_start", "finalized", "start_reserve", "written", "settled_bytes"),
+    # the writer's, touched by a switch
+    ("produced", "epoch", "switches", "delivered", "high_water", "wakeups"),
+    # the consumers'
+    ("consumed", "unfull"),
+    # what orders a switch against consumers: odd while somebody changes what they share
+    ("edge",),
+    # losses
+    (
+        "lost_full",
+        "lost_unfull",
+        "lost_too_large",
+        "lost_bytes",
+        "overwritten_subbufs",
+        "overwritten_unread_subbufs",
+    ),
+)
+"""The control block of one buffer; padding (uint32[n_subbufs]) and commit (the same) follow it."""
+
+OWN: Final = _lines(
+    # addresses in this process
+    ("handle", "control", "bytes", "padding", "commit", "journal", "eventfd"),
+    # the client's callbacks: how each is called, and with what
+    (
+        "start_mode",
+        "deliver_mode",
+        "full_mode",
+        "start_pointer",
+        "deliver_pointer",
+        "full_pointer",
+        "reserve",
+        "store_padding",
+    ),
+    # the lock of relay_write: the identity of the thread that holds it, else 0
+    ("lock",),
+    # a wake-up is due at the next switch
+    ("armed",),
+    # the operation under way, which a Python callback may interrupt
+    ("operation", "event", "length", "granted", "cause", "locked"),
+    # what that callback is asked
+    ("asked", "asked_subbuf", "asked_prev", "asked_has_prev"),
+    # what callbacks did wrong, and the thread that runs a compiled one
+    ("error", "error_value", "callback_thread"),
+    # the run of losses that the journal is being told about
+    ("loss_after", "loss_claim", "loss_length"),
+)
+"""What only the writing process needs of one buffer. Its address is the handle."""
+
+RECORD: Final = np.dtype(
+    [
+        ("claim", np.int64),
+        ("t_ns", np.int64),
+        ("kind", np.int64),
+        ("cpu", np.int64),
+        ("subbuf", np.int64),
+        ("produced", np.int64),
+        ("value", np.int64),
+        ("spare", np.int64),
+    ],
+    align=True,
+)
+"""One record of the journal's ring; `claim` is its number plus one, stored last."""
+
+JOURNAL: Final = _lines(("capacity", "records"), ("head",))
+"""The journal's header: how many records its ring holds, their address, how many were claimed."""
+
+
+def offset_of(record: np.dtype[np.void], field: str) -> int:
+    """Bytes from the start of `record` to `field`."""
+    fields = record.fields
+    assert fields is not None
+    return int(fields[field][1])
+
+
+def control_size(n_subbufs: int) -> int:
+    """Bytes of a control block with its padding and commit arrays, rounded up to whole pages."""
+    return -(-(CONTROL.itemsize + 8 * n_subbufs) // PAGE) * PAGE
+
+
+def alloc_size(subbuf_size: int, n_subbufs: int) -> int:
+    """Bytes of a buffer: all sub-buffers, rounded up to whole pages (relay_alloc_rchan_buf)."""
+    return -(-(subbuf_size * n_subbufs) // PAGE) * PAGE

@@ -1,0 +1,333 @@
+"""The operations on a buffer by its handle: what Python, user's compiled code and loops call.
+
+Most take the writers' lock; where one answers ring.ASK the lock stays held until `resume` has ended
+it. A handle is the address of a buffer's OWN record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relaylab.core import ring
+from relaylab.core.clients import ABSENT, COMPILED, PYTHON, answer_notice
+from relaylab.core.intrinsics import (
+    address_of,
+    control_at,
+    current_cpu,
+    exchange,
+    own_at,
+    raise_eventfd,
+    thread_id,
+    words_at,
+)
+from relaylab.core.jit import njit
+from relaylab.core.journal import Kind, append
+from relaylab.core.layout import OWN, offset_of
+from relaylab.core.locks import ACQUIRED, HELD_BY_ME, acquire, release, wait_until_free
+from relaylab.core.readers import consumed, rest_reader
+
+_ARMED = offset_of(OWN, "armed")
+_FLUSH, _RESET, _OPEN, _CLOSE = (
+    int(kind) for kind in (Kind.FLUSH, Kind.RESET, Kind.OPEN, Kind.CLOSE)
+)
+_PATIENCE = 20_000_000  # ns a batch waits for the lock before it lets Python look for signals
+
+
+# Protection --------------------------------------------------------------------------------
+
+
+@njit(hot=True)
+def _enter(handle: int, own: Any) -> int:
+    """Take the writers' lock: 0, REENTRANT or BUSY."""
+    me = thread_id()
+    if own.callback_thread == me:
+        return ring.REENTRANT
+    got = acquire(handle, me)
+    if got == ACQUIRED:
+        return 0
+    return ring.REENTRANT if got == HELD_BY_ME else ring.BUSY
+
+
+@njit(hot=True)
+def _leave(handle: int, own: Any, result: int, locked: int) -> int:
+    """Give the lock back, unless a Python callback is to be asked first."""
+    if result == ring.ASK:
+        own.locked = locked
+    elif locked != 0:
+        release(handle)
+    return result
+
+
+@njit()
+def resume(handle: int, reply: int) -> int:
+    """Go on with the operation that asked for a Python callback's reply."""
+    own = own_at(handle)
+    locked = own.locked
+    return _leave(handle, own, ring.resume(control_at(own.control), own, reply), locked)
+
+
+# Events ------------------------------------------------------------------------------------
+
+
+@njit()
+def write(handle: int, event: int, length: int) -> int:
+    """relay_write of the `length` bytes at address `event`."""
+    own = own_at(handle)
+    refusal = _enter(handle, own)
+    if refusal != 0:
+        return refusal
+    return _leave(handle, own, ring.write(control_at(own.control), own, event, length), 1)
+
+
+@njit()
+def write_unlocked(handle: int, event: int, length: int) -> int:
+    """__relay_write of the `length` bytes at address `event`."""
+    own = own_at(handle)
+    if own.callback_thread != 0 and own.callback_thread == thread_id():
+        return ring.REENTRANT
+    return _leave(handle, own, ring.write(control_at(own.control), own, event, length), 0)
+
+
+@njit()
+def write_bytes(handle: int, data: Any) -> int:
+    """relay_write of a bytes object."""
+    return write(handle, address_of(data), len(data))
+
+
+@njit()
+def write_bytes_here(handles: int, n_cpus: int, data: Any) -> int:
+    """relay_write of a bytes object to the buffer of the CPU that this thread runs on."""
+    handle = words_at(handles, n_cpus)[current_cpu() % n_cpus]
+    return write(handle, address_of(data), len(data))
+
+
+@njit()
+def reserve(handle: int, length: int) -> int:
+    """relay_reserve of `length` bytes."""
+    own = own_at(handle)
+    if own.callback_thread != 0 and own.callback_thread == thread_id():
+        return ring.REENTRANT
+    return _leave(handle, own, ring.reserve(control_at(own.control), own, length), 0)
+
+
+@njit()
+def commit(handle: int, offset: int, count: int) -> int:
+    """relay_commit at byte `offset` from the start of the buffer.
+
+    Returns 1 if a Python deliver is to be called for that sub-buffer, -2 if closed, else 0.
+    """
+    own = own_at(handle)
+    buf = control_at(own.control)
+    if buf.finalized != 0:
+        return ring.CLOSED
+    if not ring.commit(buf, own, offset, count):
+        return 0
+    if own.deliver_mode == PYTHON:
+        return 1
+    if own.deliver_mode == COMPILED:
+        answer_notice(own, own.deliver_mode, own.deliver_pointer, offset // buf.subbuf_size)
+    return 0
+
+
+@njit()
+def commit_checked(handle: int, offset: int, count: int) -> int:
+    """The same for callers that check nothing: TOO_LARGE if the slot is in no sub-buffer."""
+    buf = control_at(own_at(handle).control)
+    if count < 0 or offset < 0 or offset >= buf.subbuf_size * buf.n_subbufs:
+        return ring.TOO_LARGE
+    return commit(handle, offset, count)
+
+
+# Batches -----------------------------------------------------------------------------------
+
+
+@njit(nogil=True)
+def write_rows(
+    handle: int, data: int, length: int, first: int, last: int, locked: int, progress: int
+) -> int:
+    """Write events `first` to `last` of `length` bytes each, which lie in a row at `data`.
+
+    progress is the address of two int64: the next event, and how many were written. Answers
+    WRITTEN when all are done; BUSY, CLOSED, REENTRANT or ASK (for event ``next - 1``) before.
+    """
+    own = own_at(handle)
+    buf = control_at(own.control)
+    me = thread_id()
+    if locked == 0 and own.callback_thread == me:
+        return ring.REENTRANT
+    done = words_at(progress, 2)
+    written = 0
+    for i in range(first, last):
+        if locked != 0:
+            refusal = _enter_batch(handle, own, me)
+            if refusal != 0:
+                return _pause(done, i, written, refusal)
+        result = ring.write(buf, own, data + i * length, length)
+        if result > 0:
+            written += 1
+        elif result == ring.ASK or result == ring.CLOSED:
+            _leave(handle, own, result, locked)
+            return _pause(done, i + (result == ring.ASK), written, result)
+        if locked != 0:
+            release(handle)
+    return _pause(done, last, written, ring.WRITTEN)
+
+
+@njit(nogil=True)
+def write_ragged(
+    handle: int, data: int, offsets: int, first: int, last: int, locked: int, progress: int
+) -> int:
+    """The same for events of different lengths: event i is at data + offsets[i] .. offsets[i+1]."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    me = thread_id()
+    if locked == 0 and own.callback_thread == me:
+        return ring.REENTRANT
+    bounds = words_at(offsets, last + 1)
+    done = words_at(progress, 2)
+    written = 0
+    for i in range(first, last):
+        if locked != 0:
+            refusal = _enter_batch(handle, own, me)
+            if refusal != 0:
+                return _pause(done, i, written, refusal)
+        result = ring.write(buf, own, data + bounds[i], bounds[i + 1] - bounds[i])
+        if result > 0:
+            written += 1
+        elif result == ring.ASK or result == ring.CLOSED:
+            _leave(handle, own, result, locked)
+            return _pause(done, i + (result == ring.ASK), written, result)
+        if locked != 0:
+            release(handle)
+    return _pause(done, last, written, ring.WRITTEN)
+
+
+@njit()
+def _pause(done: Any, following: int, written: int, result: int) -> int:
+    done[0] = following
+    done[1] += written
+    return result
+
+
+@njit(hot=True)
+def _enter_batch(handle: int, own: Any, me: int) -> int:
+    """Take the writers' lock, waiting: 0, REENTRANT, or BUSY after a while."""
+    if own.callback_thread == me:
+        return ring.REENTRANT
+    while True:
+        got = acquire(handle, me)
+        if got == ACQUIRED:
+            return 0
+        if got == HELD_BY_ME:
+            return ring.REENTRANT
+        if not wait_until_free(handle, _PATIENCE):
+            return ring.BUSY
+
+
+@njit(nogil=True)
+def wait_for_lock(handle: int, duration: int) -> bool:
+    """Wait up to `duration` ns, without the GIL, until nobody holds the writers' lock."""
+    return wait_until_free(handle, duration)
+
+
+# The rest ----------------------------------------------------------------------------------
+
+
+@njit()
+def switch(handle: int, length: int) -> int:
+    """relay_switch_subbuf."""
+    own = own_at(handle)
+    refusal = _enter(handle, own)
+    if refusal != 0:
+        return refusal
+    return _leave(handle, own, ring.switch_alone(control_at(own.control), own, length), 1)
+
+
+@njit()
+def flush(handle: int) -> int:
+    """relay_flush of one buffer."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    refusal = _enter(handle, own)
+    if refusal != 0:
+        return refusal
+    append(own.journal, _FLUSH, buf.cpu, buf.produced % buf.n_subbufs, buf.produced, 0)
+    return _leave(handle, own, ring.switch_alone(buf, own, 0), 1)
+
+
+@njit()
+def reset(handle: int) -> int:
+    """relay_reset of one buffer."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    refusal = _enter(handle, own)
+    if refusal != 0:
+        return refusal
+    append(own.journal, _RESET, buf.cpu, 0, buf.produced, buf.epoch + 1)
+    result = ring.restart(buf, own)
+    if own.eventfd >= 0:
+        rest_reader(buf, own)
+    return _leave(handle, own, result, 1)
+
+
+@njit()
+def start(handle: int) -> int:
+    """The initial restart of a new buffer."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    append(own.journal, _OPEN, buf.cpu, 0, 0, 0)
+    result = ring.restart(buf, own)
+    buf.epoch = 0
+    return result
+
+
+@njit()
+def finalize(handle: int) -> int:
+    """relay_close of one buffer: no further callback is seen, and sleeping readers wake."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    refusal = _enter(handle, own)
+    if refusal != 0:
+        return refusal
+    buf.finalized = 1
+    own.start_mode = ABSENT
+    own.deliver_mode = ABSENT
+    own.full_mode = ABSENT
+    append(own.journal, _CLOSE, buf.cpu, buf.produced % buf.n_subbufs, buf.produced, 0)
+    exchange(own.handle + _ARMED, 0)
+    if own.eventfd >= 0:
+        raise_eventfd(own.eventfd)
+    release(handle)
+    return 0
+
+
+@njit()
+def subbufs_consumed(handle: int, count: int) -> None:
+    """relay_subbufs_consumed of one buffer."""
+    own = own_at(handle)
+    consumed(control_at(own.control), own, count)
+
+
+@njit()
+def note(handle: int, kind: int, value: int) -> None:
+    """Record in the journal what concerns this buffer and is no transition of the ring."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    append(own.journal, kind, buf.cpu, buf.produced % buf.n_subbufs, buf.produced, value)
+
+
+@njit()
+def arm(handle: int) -> None:
+    """Begin to keep the buffer's eventfd readable as long as something is unconsumed."""
+    own = own_at(handle)
+    buf = control_at(own.control)
+    if buf.finalized != 0:
+        raise_eventfd(own.eventfd)
+    else:
+        rest_reader(buf, own)
+
+
+@njit()
+def here(n_cpus: int) -> int:
+    """The buffer of the CPU that this thread runs on."""
+    return current_cpu() % n_cpus

@@ -1,0 +1,79 @@
+"""The readers' side of a buffer: relay_subbufs_consumed, the full test, and wake-ups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relaylab.core.intrinsics import (
+    exchange,
+    load_acquire,
+    lower_eventfd,
+    raise_eventfd,
+    store_release,
+)
+from relaylab.core.jit import njit
+from relaylab.core.journal import Kind, append
+from relaylab.core.layout import CONTROL, OWN, offset_of
+from relaylab.core.locks import enter_edge, leave_edge
+
+_PRODUCED = offset_of(CONTROL, "produced")
+_CONSUMED = offset_of(CONTROL, "consumed")
+_ARMED = offset_of(OWN, "armed")
+_KIND_CONSUMED, _KIND_UNFULL, _KIND_WAKEUP = (
+    int(kind) for kind in (Kind.CONSUMED, Kind.UNFULL, Kind.WAKEUP)
+)
+
+
+@njit()
+def is_full(buf: Any) -> bool:
+    """relay_buf_full: never in overwrite mode."""
+    return buf.overwrite == 0 and buf.produced - buf.consumed > buf.n_subbufs - 1
+
+
+@njit()
+def consumed(buf: Any, own: Any, count: int) -> None:
+    """relay_subbufs_consumed: a reader is through with `count` sub-buffers.
+
+    Safe against writers and other consumers: no update is lost.
+    """
+    enter_edge(own.control)
+    before = buf.produced - buf.consumed
+    ends_full_state = is_full(buf)
+    was_unfull = buf.unfull
+    if ends_full_state:
+        buf.unfull = 1
+    counted = min(count, before)
+    store_release(own.control + _CONSUMED, buf.consumed + counted)
+    produced = buf.produced
+    now_empty = produced == buf.consumed
+    leave_edge(own.control)
+    subbuf = (produced - before) % buf.n_subbufs
+    if ends_full_state and was_unfull == 0:
+        append(own.journal, _KIND_UNFULL, buf.cpu, subbuf, produced, before)
+    append(own.journal, _KIND_CONSUMED, buf.cpu, subbuf, produced, counted)
+    if now_empty and own.eventfd >= 0:
+        rest_reader(buf, own)
+
+
+@njit()
+def wake_reader(buf: Any, own: Any) -> None:
+    """Make the buffer's descriptor readable, if somebody may sleep on it and it is not already."""
+    if load_acquire(own.handle + _ARMED) != 0 and exchange(own.handle + _ARMED, 0) != 0:
+        raise_eventfd(own.eventfd)
+        buf.wakeups += 1
+        unconsumed = buf.produced - buf.consumed
+        subbuf = buf.produced % buf.n_subbufs
+        append(own.journal, _KIND_WAKEUP, buf.cpu, subbuf, buf.produced, unconsumed)
+
+
+@njit()
+def rest_reader(buf: Any, own: Any) -> None:
+    """Make the descriptor unreadable: the buffer is empty. A switch meanwhile is seen."""
+    if buf.finalized != 0:
+        return
+    lower_eventfd(own.eventfd)
+    exchange(own.handle + _ARMED, 1)
+    produced = load_acquire(own.control + _PRODUCED)
+    pending = produced != load_acquire(own.control + _CONSUMED) or buf.finalized != 0
+    if pending and exchange(own.handle + _ARMED, 0) != 0:
+        raise_eventfd(own.eventfd)

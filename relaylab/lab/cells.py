@@ -1,0 +1,100 @@
+"""What each sub-buffer is at one moment: the engine's counters turned into cells of the map."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaylab.lab.frame import CPU, Cells, CellState, CpuFlag
+
+
+def cells_of(snapshot: Any, reading: NDArray[np.int64], subbuf_size: int, n_subbufs: int) -> Cells:
+    """The cells of a channel.
+
+    Parameters
+    ----------
+    snapshot : object
+        ``chan.snapshot()``.
+    reading : ndarray of int64, shape (n_cpus,)
+        The sub-buffer that a reader works on, -1 for none.
+    subbuf_size : int
+        Bytes of a sub-buffer.
+    n_subbufs : int
+        Sub-buffers of a buffer.
+
+    Returns
+    -------
+    Cells
+        All n_cpus * n_subbufs of them, CPU by CPU.
+    """
+    index = np.arange(n_subbufs)[None, :]
+    produced = snapshot.subbufs_produced.astype(np.int64)[:, None]
+    consumed = snapshot.subbufs_consumed.astype(np.int64)[:, None]
+    writing = snapshot.data_index.astype(np.int64)[:, None]
+    full = snapshot.is_full[:, None].astype(bool)
+    padding = snapshot.padding.astype(np.int64)
+
+    # The newest sequence number that lies in cell i is the largest s < produced with s % n == i.
+    sequence = produced - 1 - (produced - 1 - index) % n_subbufs
+    unread = (sequence >= consumed) & (sequence >= 0)
+    # What lay there one lap earlier was not read either, so it was overwritten unread.
+    overwrote = unread & (sequence - n_subbufs >= consumed)
+
+    state = np.full(padding.shape, CellState.EMPTY, np.uint8)
+    state[unread] = CellState.READY
+    state[overwrote] = CellState.OVERWRITTEN
+    state[index == reading[:, None]] = CellState.READING
+    is_writing = index == writing
+    state[is_writing & ~full] = CellState.WRITING
+    state[is_writing & full] = CellState.FULL
+
+    used = np.where(is_writing, snapshot.offset.astype(np.int64)[:, None], subbuf_size - padding)
+    occupied = state != CellState.EMPTY
+    open_now = is_writing & ~full
+    return Cells(
+        np.arange(padding.size, dtype=np.uint32),
+        _fraction(np.where(occupied, used, 0), subbuf_size),
+        _fraction(np.where(occupied & ~open_now, padding, 0), subbuf_size),
+        _fraction(np.where(occupied, snapshot.commit, 0), subbuf_size),
+        state.ravel(),
+    )
+
+
+def cpus_of(snapshot: Any, reading: NDArray[np.int64], stats: list[Any]) -> NDArray[np.void]:
+    """The counters of each buffer, as a frame carries them.
+
+    Parameters
+    ----------
+    snapshot : object
+        ``chan.snapshot()``.
+    reading : ndarray of int64, shape (n_cpus,)
+        The sub-buffer that a reader works on, -1 for none.
+    stats : list
+        ``buf.stats`` of each buffer.
+
+    Returns
+    -------
+    ndarray of `CPU`, shape (n_cpus,)
+    """
+    cpus = np.zeros(len(stats), CPU)
+    cpus["produced"] = snapshot.subbufs_produced
+    cpus["consumed"] = snapshot.subbufs_consumed
+    cpus["offset"] = snapshot.offset
+    cpus["data_index"] = snapshot.data_index
+    cpus["reading"] = reading
+    cpus["refcount"] = snapshot.refcount
+    cpus["written"] = [s.written for s in stats]
+    cpus["lost"] = [s.lost_full + s.lost_unfull + s.lost_too_large for s in stats]
+    cpus["high_water"] = [s.high_water for s in stats]
+    cpus["flags"] = (
+        np.where(snapshot.unfull, CpuFlag.UNFULL, 0)
+        | np.where(snapshot.finalized, CpuFlag.FINALIZED, 0)
+        | np.where(snapshot.is_full, CpuFlag.FULL, 0)
+        | np.where(snapshot.is_empty, CpuFlag.EMPTY, 0)
+    )
+    return cpus
+
+
+def _fraction(count: NDArray[Any], of: int) -> NDArray[np.uint16]:
+    share = np.clip(count.astype(np.float64) / of, 0.0, 1.0)
+    return np.round(share * 65535).astype(np.uint16).ravel()

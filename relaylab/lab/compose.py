@@ -1,0 +1,158 @@
+"""Puts a frame together: all of it for a view that is new, else only what changed."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaylab import units
+from relaylab.lab.frame import CPU, LINES, RECORD, Frame, FrameFlag
+from relaylab.lab.history import History
+from relaylab.lab.inspector import Inspector
+from relaylab.lab.moment import Moment
+
+RECORDS_SHOWN = 60
+RECORDS_PER_FRAME = 20
+
+
+class Composer:
+    """Remembers what the views have, so that a frame carries only the difference."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._recent: deque[np.void] = deque(maxlen=RECORDS_SHOWN)
+        self._pending: list[np.void] = []
+        self._skipped = 0
+        self._origin_ns: int | None = None
+        self._want_all = True
+        self._sent: Frame | None = None
+        self._sent_moment: Moment | None = None
+
+    def start_run(self) -> None:
+        """A new channel: nothing of the old one is shown any more."""
+        self.generation += 1
+        self._recent.clear()
+        self._pending = []
+        self._skipped = 0
+        self._origin_ns = None
+        self._want_all = True
+        self._sent = self._sent_moment = None
+
+    def want_all(self) -> None:
+        """The next frame holds everything."""
+        self._want_all = True
+
+    def take_records(self, records: NDArray[np.void]) -> None:
+        """Journal records since the last call; only the newest of a crowd are kept for the page."""
+        if len(records) == 0:
+            return
+        if self._origin_ns is None:
+            self._origin_ns = int(records["t_ns"][0])
+        newest = records[-RECORDS_PER_FRAME:]
+        shown = np.zeros(len(newest), RECORD)
+        for name in ("produced", "value", "subbuf", "cpu", "kind"):
+            shown[name] = newest[name]
+        shown["t_ns"] = newest["t_ns"] - self._origin_ns
+        self._skipped += len(records) - len(newest)
+        self._recent.extend(shown)
+        self._pending.extend(shown)
+        surplus = max(0, len(self._pending) - RECORDS_PER_FRAME)
+        self._skipped += surplus
+        del self._pending[:surplus]
+
+    def compose(
+        self,
+        run: Any | None,
+        moment: Moment | None,
+        history: History,
+        inspector: Inspector,
+        caption: str,
+        status: str,
+    ) -> Frame | None:
+        """The next frame, or None if the views show all there is."""
+        everything = self._want_all
+        frame = Frame(generation=self.generation, status=status)
+        frame.text = self._text(run, moment, inspector, caption)
+        if everything:
+            frame.flags |= FrameFlag.FULL
+        if moment is not None and run is not None:
+            self._describe(frame, moment, everything)
+            frame.t_s = run.clock_s
+            frame.memory = inspector.memory(moment, run)
+            if run.is_virtual:
+                frame.flags |= FrameFlag.VIRTUAL
+        frame.samples = history.all() if everything else history.unsent()
+        frame.records = _rows(list(self._recent) if everything else self._pending)
+        frame.skipped = self._skipped
+        if not everything and self._is_old(frame):
+            return None
+        self._pending, self._skipped, self._want_all = [], 0, False
+        self._sent, self._sent_moment = frame, moment
+        return frame
+
+    def _describe(self, frame: Frame, moment: Moment, everything: bool) -> None:
+        frame.n_subbufs, frame.subbuf_size = moment.n_subbufs, moment.subbuf_size
+        if moment.overwrite:
+            frame.flags |= FrameFlag.OVERWRITE
+        frame.cpus, frame.totals = moment.cpus, moment.totals_row()
+        before = self._sent_moment
+        if everything or before is None:
+            frame.cells = moment.cells
+        else:
+            frame.cells = moment.cells.changed_since(before.cells)
+
+    def _is_old(self, frame: Frame) -> bool:
+        sent = self._sent
+        return (
+            sent is not None
+            and not len(frame.cells.index)
+            and not len(frame.records)
+            and not len(frame.samples)
+            and frame.status == sent.status
+            and frame.text == sent.text
+            and frame.memory == sent.memory
+            and np.array_equal(frame.totals, sent.totals)
+            and np.array_equal(frame.cpus, sent.cpus)
+        )
+
+    def _text(
+        self, run: Any | None, moment: Moment | None, inspector: Inspector, caption: str
+    ) -> dict[str, Any]:
+        text: dict[str, Any] = {"caption": caption}
+        if run is None or moment is None:
+            return text
+        n_cpus = len(moment.cpus)
+        text |= {
+            "channel": _channel_line(moment, n_cpus),
+            "readers": run.readers,
+            "lines": _line_names(n_cpus),
+            "position": run.position,
+            "n_events": run.n_events,
+            "workload": run.workload_name,
+            "inspector": inspector.numbers(moment),
+        }
+        if self._want_all:
+            text["marks"] = run.loss_marks()
+        return text
+
+
+def _channel_line(moment: Moment, n_cpus: int) -> str:
+    size = units.format_bytes(moment.subbuf_size)
+    memory = units.format_bytes(moment.subbuf_size * moment.n_subbufs * n_cpus)
+    mode = "overwrite" if moment.overwrite else "no overwrite"
+    cpus = f"{n_cpus} CPU" if n_cpus == 1 else f"{n_cpus} CPUs"
+    return f"{size} × {moment.n_subbufs} sub-buffers × {cpus} = {memory}, {mode}"
+
+
+def _line_names(n_cpus: int) -> list[str]:
+    if n_cpus <= LINES:
+        return [f"CPU {cpu}" for cpu in range(n_cpus)]
+    return ["fullest CPU", "mean", "emptiest CPU"]
+
+
+def _rows(records: list[np.void]) -> NDArray[np.void]:
+    rows = np.zeros(len(records), RECORD)
+    for i, record in enumerate(records):
+        rows[i] = record
+    return rows

@@ -1,0 +1,87 @@
+"""The last twenty seconds of occupancy, rates and losses, sampled as the session looks."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaylab.lab.frame import COLUMNS, LINES
+
+LENGTH = 600
+WINDOW_S = 0.2
+"""Rates are averages over this long, so that bursts do not beat with the sampling."""
+
+
+class History:
+    """Samples of one run.
+
+    A sample's columns are `frame.COLUMNS`.
+    """
+
+    def __init__(self) -> None:
+        self._samples: deque[NDArray[np.float64]] = deque(maxlen=LENGTH)
+        self._counts: deque[tuple[float, NDArray[np.float64]]] = deque()
+        self._unsent = 0
+
+    def sample(self, t_s: float, occupancy: NDArray[np.int64], totals: Any) -> None:
+        """Take one sample.
+
+        Parameters
+        ----------
+        t_s : float
+            When, in seconds of the session.
+        occupancy : ndarray of int64, shape (n_cpus,)
+            Unconsumed sub-buffers.
+        totals : object
+            ``chan.stats``.
+        """
+        lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large
+        counts = np.array(
+            [
+                totals.written + lost,
+                totals.written,
+                totals.lost_full,
+                totals.lost_unfull,
+                totals.lost_too_large,
+                totals.overwritten_unread_subbufs,
+            ],
+            np.float64,
+        )
+        self._counts.append((t_s, counts))
+        while len(self._counts) > 2 and self._counts[1][0] <= t_s - WINDOW_S:
+            self._counts.popleft()
+        before_t, before = self._counts[0]
+        elapsed = t_s - before_t
+        rates = (counts - before) / elapsed if elapsed > 0 else np.zeros(len(counts))
+        self._samples.append(np.concatenate([[t_s], _lines(occupancy), rates]))
+        self._unsent = min(self._unsent + 1, LENGTH)
+
+    def unsent(self) -> NDArray[np.float64]:
+        """Samples since the last call, shape (n, n_columns)."""
+        count, self._unsent = self._unsent, 0
+        return _stack(list(self._samples)[len(self._samples) - count :])
+
+    def all(self) -> NDArray[np.float64]:
+        """Every sample held, shape (n, n_columns); none is unsent after that."""
+        self._unsent = 0
+        return _stack(list(self._samples))
+
+    def latest(self) -> dict[str, float]:
+        """The newest sample by column name; zeros before the first."""
+        values = self._samples[-1] if self._samples else np.zeros(len(COLUMNS))
+        return dict(zip(COLUMNS, values.tolist(), strict=True))
+
+
+def _lines(occupancy: NDArray[np.int64]) -> NDArray[np.float64]:
+    """One line a CPU while they can be told apart; else fullest, mean and emptiest."""
+    lines = np.full(LINES, np.nan)
+    if len(occupancy) <= LINES:
+        lines[: len(occupancy)] = occupancy
+    else:
+        lines[:3] = occupancy.max(), occupancy.mean(), occupancy.min()
+    return lines
+
+
+def _stack(samples: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.array(samples) if samples else np.zeros((0, len(COLUMNS)))

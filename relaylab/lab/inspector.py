@@ -1,0 +1,94 @@
+"""The sub-buffer a person selected: its numbers, and its bytes read through a real mapping."""
+
+from typing import Any
+
+from relaylab.lab.frame import CellState
+from relaylab.lab.moment import Moment
+
+SHOWN_BYTES = 256
+
+_MEANING = {
+    CellState.EMPTY: "empty: never filled, or consumed",
+    CellState.WRITING: "writing: events go in here",
+    CellState.READY: "ready: produced, not yet consumed",
+    CellState.READING: "being read",
+    CellState.OVERWRITTEN: "overwritten unread: what it held before was never read",
+    CellState.FULL: "full: the writer stands here, events are lost",
+}
+
+
+class Inspector:
+    """A selected sub-buffer. Opens the buffer's file and maps it, as any reader would."""
+
+    def __init__(self) -> None:
+        self.selected: tuple[int, int] | None = None
+        self._file: Any | None = None
+        self._mapping: Any | None = None
+        self._path = ""
+
+    def select(self, cpu: int, subbuf: int, run: Any) -> None:
+        """Look into sub-buffer `subbuf` of CPU `cpu` from now on."""
+        self.selected = (cpu, subbuf)
+        path = run.channel.buffers[cpu].path
+        if path != self._path or self._mapping is None:
+            self.release()
+            self._path = path
+            if run.fs is not None and not run.channel.closed:
+                self._file = run.fs.open_file(path)
+                self._mapping = self._file.mmap()
+
+    def release(self) -> None:
+        """Unmap and close the file."""
+        for held in (self._mapping, self._file):
+            if held is not None:
+                held.close()
+        self._mapping = self._file = None
+        self._path = ""
+
+    def numbers(self, moment: Moment) -> dict[str, Any] | None:
+        """What the page shows of the selected sub-buffer; None if nothing is selected."""
+        if self.selected is None or not self._is_inside(moment):
+            return None
+        cpu, subbuf = self.selected
+        size, n = moment.subbuf_size, moment.n_subbufs
+        snapshot = moment.snapshot
+        produced = int(snapshot.subbufs_produced[cpu])
+        state = CellState(int(moment.cells.state[cpu * n + subbuf]))
+        is_open = state in (CellState.WRITING, CellState.FULL)
+        padding = int(snapshot.padding[cpu, subbuf])
+        used = int(snapshot.offset[cpu]) if is_open else size - padding
+        return {
+            "cpu": cpu,
+            "subbuf": subbuf,
+            "state": int(state),
+            "meaning": _MEANING[state],
+            "sequence": None if produced == 0 and not is_open else _sequence(produced, subbuf, n),
+            "used": used,
+            "padding": padding,
+            "commit": int(snapshot.commit[cpu, subbuf]),
+            "size": size,
+        }
+
+    def memory(self, moment: Moment, run: Any) -> bytes:
+        """The first `SHOWN_BYTES` bytes of the selected sub-buffer."""
+        if self.selected is None or not self._is_inside(moment):
+            return b""
+        cpu, subbuf = self.selected
+        start = subbuf * moment.subbuf_size
+        stop = start + min(SHOWN_BYTES, moment.subbuf_size)
+        if self._mapping is not None:
+            return bytes(self._mapping.view[start:stop])
+        if not run.channel.closed:
+            return bytes(run.channel.buffers[cpu].memory[start:stop])
+        return b""
+
+    def _is_inside(self, moment: Moment) -> bool:
+        assert self.selected is not None
+        cpu, subbuf = self.selected
+        return cpu < len(moment.cpus) and subbuf < moment.n_subbufs
+
+
+def _sequence(produced: int, subbuf: int, n_subbufs: int) -> int:
+    """The sequence number last filled in this sub-buffer, or being filled."""
+    newest = produced - (produced - subbuf) % n_subbufs
+    return newest if newest >= 0 else newest + n_subbufs

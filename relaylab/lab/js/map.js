@@ -1,0 +1,241 @@
+/**
+ * The ring map: one row per CPU, one cell per sub-buffer, on a canvas.
+ */
+
+import { CPU_FULL, UNFULL } from "./frame.js";
+
+export const STATE_LETTERS = ["", "W", "R", "r", "O", "F"];
+export const STATE_NAMES = ["empty", "writing", "ready", "being read", "overwritten unread", "full"];
+/** @type {(keyof import("./theme.js").Palette)[]} */
+export const STATE_COLOURS = ["empty", "writing", "ready", "reading", "lost", "lost"];
+
+const LETTER_FROM_PX = 14;
+const LABEL_PX = 62;
+const SUMMARY_PX = 190;
+
+/** What the map knows of the channel: the newest state of every cell. */
+export class Cells {
+  constructor() {
+    this.nCpus = 0;
+    this.nSubbufs = 0;
+    this.resize(0, 0);
+  }
+
+  /** @param {number} nCpus @param {number} nSubbufs */
+  resize(nCpus, nSubbufs) {
+    this.nCpus = nCpus;
+    this.nSubbufs = nSubbufs;
+    const count = nCpus * nSubbufs;
+    this.fill = new Uint16Array(count);
+    this.padding = new Uint16Array(count);
+    this.commit = new Uint16Array(count);
+    this.state = new Uint8Array(count);
+  }
+
+  /** @param {import("./frame.js").Frame} frame */
+  apply(frame) {
+    if (frame.nCpus !== this.nCpus || frame.nSubbufs !== this.nSubbufs) this.resize(frame.nCpus, frame.nSubbufs);
+    for (let i = 0; i < frame.index.length; i++) {
+      const cell = frame.index[i];
+      this.fill[cell] = frame.fill[i];
+      this.padding[cell] = frame.padding[i];
+      this.commit[cell] = frame.commit[i];
+      this.state[cell] = frame.state[i];
+    }
+  }
+}
+
+export class RingMap {
+  /**
+   * @param {(cpu: number, subbuf: number) => void} onSelect
+   */
+  constructor(onSelect) {
+    this.onSelect = onSelect;
+    this.cells = new Cells();
+    /** @type {{cpu: number, subbuf: number} | null} */
+    this.selected = null;
+    /** @type {import("./theme.js").Palette | null} */
+    this.palette = null;
+    this.element = document.createElement("canvas");
+    this.element.className = "rl-map";
+    this.element.tabIndex = 0;
+    this.element.setAttribute("role", "img");
+    this.element.setAttribute("aria-label", "Ring map: one row per CPU, one cell per sub-buffer. Arrow keys select a cell.");
+    this.element.addEventListener("pointerdown", (event) => this.#pick(event));
+    /** @type {CanvasPattern | null} */
+    this.hatch = null;
+    this.width = 0;
+    this.height = 0;
+    this.geometry = { cellW: 0, cellH: 0, rowH: 0, left: LABEL_PX, gap: 0 };
+  }
+
+  /** @param {import("./theme.js").Palette} palette */
+  setPalette(palette) {
+    this.palette = palette;
+    this.hatch = null;
+  }
+
+  /** Recomputes sizes for the room there is; the height follows from the number of CPUs. */
+  layout() {
+    const width = this.element.parentElement?.clientWidth ?? 0;
+    const { nCpus, nSubbufs } = this.cells;
+    if (!width || !nCpus) return false;
+    const cellW = (width - LABEL_PX - SUMMARY_PX) / nSubbufs;
+    const rowH = Math.max(9, Math.min(nCpus <= 2 ? 84 : 56, Math.floor(360 / nCpus)));
+    const gap = rowH >= 24 ? 6 : rowH >= 14 ? 3 : 1;
+    const height = rowH * nCpus + gap;
+    const ratio = window.devicePixelRatio || 1;
+    if (width !== this.width || height !== this.height || this.element.width !== Math.round(width * ratio)) {
+      this.width = width;
+      this.height = height;
+      this.element.style.height = `${height}px`;
+      this.element.width = Math.round(width * ratio);
+      this.element.height = Math.round(height * ratio);
+      this.hatch = null;
+    }
+    this.geometry = { cellW, cellH: rowH - gap, rowH, left: LABEL_PX, gap };
+    return true;
+  }
+
+  /** @param {import("./frame.js").Frame} frame the newest frame; cells are applied already */
+  paint(frame) {
+    const context = this.element.getContext("2d");
+    if (!context || !this.palette || !this.layout()) return;
+    const ratio = window.devicePixelRatio || 1;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, this.width, this.height);
+    this.hatch ??= makeHatch(context, this.palette.hatch, ratio);
+    for (let cpu = 0; cpu < this.cells.nCpus; cpu++) this.#paintRow(context, frame, cpu);
+    this.#paintSelection(context);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {import("./frame.js").Frame} frame @param {number} cpu */
+  #paintRow(context, frame, cpu) {
+    const { cellW, cellH, rowH, left, gap } = this.geometry;
+    const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
+    const { nSubbufs, fill, padding, state } = this.cells;
+    const top = cpu * rowH + gap / 2;
+    const inset = cellW >= 8 ? 1 : cellW >= 4 ? 0.5 : 0;
+    const withLetters = cellW >= LETTER_FROM_PX && cellH >= LETTER_FROM_PX;
+    const fontPx = Math.min(15, Math.max(10, Math.min(cellW, cellH) * 0.45));
+    for (let i = 0; i < nSubbufs; i++) {
+      const cell = cpu * nSubbufs + i;
+      const x = left + i * cellW + inset;
+      const w = cellW - 2 * inset;
+      context.fillStyle = palette.empty;
+      context.fillRect(x, top, w, cellH);
+      const kind = state[cell];
+      if (kind === 0) continue;
+      const used = (fill[cell] / 65535) * cellH;
+      context.fillStyle = palette[STATE_COLOURS[kind]];
+      context.fillRect(x, top + cellH - used, w, used);
+      const padded = (padding[cell] / 65535) * cellH;
+      if (padded > 0.5 && this.hatch) {
+        context.fillStyle = this.hatch;
+        context.fillRect(x, top, w, padded);
+      }
+      if (kind === 1) {
+        context.fillStyle = palette.ink;
+        context.fillRect(x, Math.max(top, top + cellH - used - 1), w, 2);
+      }
+      if (withLetters) {
+        context.font = `600 ${fontPx}px ui-monospace, monospace`;
+        context.textAlign = "center";
+        context.textBaseline = "middle";
+        const covered = used > cellH * 0.6;
+        context.fillStyle = covered ? letterOn(kind) : palette.ink;
+        context.fillText(STATE_LETTERS[kind], x + w / 2, top + cellH / 2 + 0.5);
+      }
+    }
+    this.#paintLabels(context, frame, cpu, top);
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {import("./frame.js").Frame} frame @param {number} cpu @param {number} top */
+  #paintLabels(context, frame, cpu, top) {
+    const { cellH, left, cellW } = this.geometry;
+    const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
+    const counters = frame.cpus[cpu];
+    if (!counters) return;
+    const px = Math.max(8, Math.min(13, cellH));
+    const middle = top + cellH / 2 + 0.5;
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    context.font = `600 ${px}px system-ui, sans-serif`;
+    context.fillStyle = palette.ink;
+    context.fillText(`CPU ${cpu}`, 0, middle);
+    const unread = counters.produced - counters.consumed;
+    const capacity = this.cells.nSubbufs;
+    const x = left + cellW * capacity + 12;
+    context.font = `${px}px ui-monospace, monospace`;
+    const isFull = (counters.flags & CPU_FULL) !== 0;
+    const flag = counters.flags & UNFULL ? "unfull" : isFull ? "FULL" : "";
+    const loss = counters.lost ? `${counters.lost.toLocaleString("en")} lost` : "no loss";
+    if (cellH >= 32) {
+      context.fillText(`${Math.min(unread, capacity)} of ${capacity} unread ${flag}`, x, middle - 9);
+      context.fillStyle = counters.lost ? palette.lost : palette.muted;
+      context.fillText(loss, x, middle + 9);
+    } else {
+      context.fillStyle = counters.lost ? palette.lost : palette.muted;
+      context.fillText(`${Math.min(unread, capacity)}/${capacity} ${loss}`, x, middle);
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context */
+  #paintSelection(context) {
+    const at = this.selected;
+    if (!at || at.cpu >= this.cells.nCpus || at.subbuf >= this.cells.nSubbufs || !this.palette) return;
+    const { cellW, cellH, rowH, left, gap } = this.geometry;
+    context.strokeStyle = this.palette.ink;
+    context.lineWidth = 2;
+    context.strokeRect(left + at.subbuf * cellW, at.cpu * rowH + gap / 2 - 1, cellW, cellH + 2);
+  }
+
+  /** @param {PointerEvent} event */
+  #pick(event) {
+    const { cellW, rowH, left } = this.geometry;
+    const subbuf = Math.floor((event.offsetX - left) / cellW);
+    const cpu = Math.floor(event.offsetY / rowH);
+    if (subbuf < 0 || subbuf >= this.cells.nSubbufs || cpu < 0 || cpu >= this.cells.nCpus) return;
+    this.select(cpu, subbuf);
+  }
+
+  /** @param {number} cpu @param {number} subbuf */
+  select(cpu, subbuf) {
+    this.selected = { cpu, subbuf };
+    this.onSelect(cpu, subbuf);
+  }
+
+  /** Moves the selection; the rings wrap. @param {number} rows @param {number} columns */
+  move(rows, columns) {
+    const { nCpus, nSubbufs } = this.cells;
+    if (!nCpus) return;
+    const from = this.selected ?? { cpu: 0, subbuf: rows || columns < 0 ? 0 : -1 };
+    const cpu = Math.max(0, Math.min(nCpus - 1, from.cpu + rows));
+    this.select(cpu, (from.subbuf + columns + nSubbufs) % nSubbufs);
+  }
+}
+
+/** Diagonal lines for padding. @param {CanvasRenderingContext2D} context @param {string} colour @param {number} ratio */
+function makeHatch(context, colour, ratio) {
+  const tile = document.createElement("canvas");
+  const size = 6 * Math.max(1, Math.round(ratio));
+  tile.width = tile.height = size;
+  const pen = tile.getContext("2d");
+  if (!pen) return null;
+  pen.strokeStyle = colour;
+  pen.lineWidth = size / 5;
+  pen.beginPath();
+  for (const shift of [-size, 0, size]) {
+    pen.moveTo(shift, size);
+    pen.lineTo(shift + size, 0);
+  }
+  pen.stroke();
+  const pattern = context.createPattern(tile, "repeat");
+  pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
+
+/** Letters on orange are black, on blue and red white: each at least 4.5:1. @param {number} kind */
+function letterOn(kind) {
+  return kind === 1 ? "#ffffff" : "#000000";
+}

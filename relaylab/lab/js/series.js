@@ -1,0 +1,216 @@
+/**
+ * The time series: Bokeh figures whose typed arrays are written in place.
+ *
+ * BokehJS comes from the kernel, once a page. The figures are built once; after that a sample is
+ * shifted into their columns and one figure a paint is told that its data changed.
+ */
+
+import { make, setText } from "./dom.js";
+
+const NAMES = ["occupancy", "loss", "rate"];
+
+/**
+ * @typedef {object} Figure
+ * @property {any} plot
+ * @property {any} source
+ * @property {any} yRange
+ * @property {any} capacity
+ * @property {Record<string, Float64Array>} columns
+ */
+
+export class Series {
+  constructor() {
+    /** @type {Map<string, Figure>} */
+    this.figures = new Map();
+    /** @type {Map<string, HTMLElement>} */
+    this.legends = new Map();
+    this.length = 0;
+    /** @type {Record<string, Float64Array>} */
+    this.data = {};
+    /** Absolute times of the samples; the figures get seconds before the newest. */
+    this.times = new Float64Array(0);
+    /** @type {string[]} */
+    this.columns = [];
+    this.turn = 0;
+    this.stale = 0;
+    this.lineNames = "";
+    /** @type {Record<string, [string, string, string][]>} */
+    this.legend = {};
+    this.element = make("section", { class: "rl-series", "aria-label": "Time series" });
+    for (const [name, title, unit] of [
+      ["occupancy", "Unread sub-buffers", "peak since the sample before, by CPU; dashed: capacity"],
+      ["loss", "Lost", "a second, by cause"],
+      ["rate", "Events", "a second, over all CPUs"],
+    ]) {
+      const legend = make("span", { class: "rl-legend" });
+      this.legends.set(name, legend);
+      this.element.append(make("figure", { "data-name": name }, [
+        make("figcaption", {}, [make("b", {}, [title]), make("span", { class: "rl-unit" }, [` ${unit}`]), legend]),
+        make("div", { class: "rl-plot" }),
+      ]));
+    }
+  }
+
+  /**
+   * @param {any} Bokeh
+   * @param {{items: Record<string, string>, columns: string[], length: number, legend: Record<string, [string, string, string][]>}} spec
+   */
+  async build(Bokeh, spec) {
+    this.columns = spec.columns;
+    this.length = spec.length;
+    this.legend = spec.legend;
+    this.times = new Float64Array(spec.length).fill(NaN);
+    for (const column of spec.columns) this.data[column] = new Float64Array(spec.length).fill(NaN);
+    for (const name of NAMES) {
+      const host = this.element.querySelector(`[data-name=${name}] .rl-plot`);
+      const views = await Bokeh.embed.embed_item(JSON.parse(spec.items[name]), host);
+      const plot = (views.roots ? views.roots[0] : [...views][0]).model;
+      const document = plot.document;
+      const source = document.get_model_by_name("source");
+      /** @type {Record<string, Float64Array>} */
+      const columns = {};
+      for (const column of Object.keys(toObject(source.data))) columns[column] = this.data[column];
+      // Our arrays become the source's own, so that later writes need no copy.
+      source.data = columns;
+      this.figures.set(name, {
+        plot, source, columns,
+        yRange: document.get_model_by_name("y_range"),
+        capacity: document.get_model_by_name("capacity"),
+      });
+    }
+    this.#paintLegend("loss", ["buffer full", "at unfull", "too large", "sub-buffers overwritten unread"]);
+    this.#paintLegend("rate", ["offered", "written"]);
+  }
+
+  /** Colours of axes, grid and text. @param {import("./theme.js").Palette} palette */
+  setPalette(palette) {
+    for (const { plot } of this.figures.values()) {
+      for (const axis of [...plot.left, ...plot.below]) {
+        axis.setv?.({
+          major_label_text_color: palette.muted, axis_line_color: palette.line, major_tick_line_color: palette.line,
+          major_label_text_font_size: "11px", major_label_text_font: "system-ui, sans-serif",
+        });
+      }
+      for (const grid of plot.center) if ("grid_line_color" in grid) grid.setv({ grid_line_color: palette.line, grid_line_alpha: 0.6 });
+    }
+  }
+
+  clear() {
+    for (const column of this.columns) this.data[column].fill(NaN);
+    this.times.fill(NaN);
+    this.stale = NAMES.length;
+  }
+
+  /** @param {import("./frame.js").Frame} frame @param {boolean} everything */
+  take(frame, everything) {
+    if (!this.columns.length) return;
+    if (everything) this.clear();
+    const count = Math.min(this.length, frame.samples.length / frame.nColumns);
+    if (!count) return;
+    const first = frame.samples.length / frame.nColumns - count;
+    for (let c = 0; c < this.columns.length; c++) {
+      const column = this.columns[c] === "t_s" ? this.times : this.data[this.columns[c]];
+      column.copyWithin(0, count);
+      for (let i = 0; i < count; i++) column[this.length - count + i] = frame.samples[(first + i) * frame.nColumns + c];
+    }
+    // Seconds before now: the axis stands still and only the data moves.
+    const newest = this.times[this.length - 1];
+    for (let i = 0; i < this.length; i++) this.data.t_s[i] = this.times[i] - newest;
+    this.stale = NAMES.length;
+  }
+
+  /**
+   * Repaints one figure: series in turn.
+   * @param {import("./frame.js").Frame} frame
+   */
+  paint(frame) {
+    if (!this.figures.size) return;
+    this.#nameLines(frame.text.lines ?? []);
+    if (!this.stale) return;
+    this.stale--;
+    const name = NAMES[this.turn++ % NAMES.length];
+    const figure = /** @type {Figure} */ (this.figures.get(name));
+    this.#scale(name, figure, frame);
+    figure.source.change.emit();
+  }
+
+  /** @param {string} name @param {Figure} figure @param {import("./frame.js").Frame} frame */
+  #scale(name, figure, frame) {
+    let top = frame.nSubbufs * 1.08;
+    if (name === "occupancy") {
+      if (figure.capacity.location !== frame.nSubbufs) figure.capacity.location = frame.nSubbufs;
+    } else {
+      let most = 0;
+      for (const [column, values] of Object.entries(figure.columns)) {
+        if (column !== "t_s") for (const value of values) if (value > most) most = value;
+      }
+      top = niceTop(most, figure.yRange.end);
+    }
+    if (figure.yRange.end !== top) figure.yRange.end = top;
+  }
+
+  /** @param {string[]} names */
+  #nameLines(names) {
+    const key = names.join();
+    if (key === this.lineNames) return;
+    this.lineNames = key;
+    this.#paintLegend("occupancy", names);
+  }
+
+  /** @param {string} figure @param {string[]} names */
+  #paintLegend(figure, names) {
+    const legend = this.legends.get(figure);
+    if (!legend) return;
+    legend.replaceChildren(...names.map((name, i) => {
+      const [, colour, dash] = this.legend[figure][i];
+      const key = make("i", { style: `border-top: 3px ${dash === "solid" ? "solid" : dash === "dotted" ? "dotted" : "dashed"} ${colour}` });
+      return make("span", {}, [key, name]);
+    }));
+  }
+}
+
+/** @param {any} data a Map in newer BokehJS, an object in older @returns {Record<string, any>} */
+function toObject(data) {
+  return data instanceof Map ? Object.fromEntries(data) : data;
+}
+
+/**
+ * The next 1, 2 or 5 above the data; keeps the old top while it is not far too large, so that the axis does not jump.
+ * @param {number} most @param {number} before
+ */
+export function niceTop(most, before) {
+  if (most <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(most));
+  const top = [1, 2, 5, 10].map((step) => step * power).find((step) => step >= most * 1.05) ?? 20 * power;
+  return top < before && most > before * 0.15 ? before : top;
+}
+
+/** @type {Promise<any> | null} */
+let loading = null;
+
+/**
+ * BokehJS of this version: the page's own if it has it, else from the bytes the kernel sends.
+ * @param {string} version
+ * @param {() => Promise<DataView>} fetchScript
+ * @returns {Promise<any>}
+ */
+export function loadBokeh(version, fetchScript) {
+  const present = findBokeh(version);
+  if (present) return Promise.resolve(present);
+  loading ??= fetchScript().then((script) => new Promise((resolve, reject) => {
+    const url = URL.createObjectURL(new Blob([/** @type {any} */ (script)], { type: "text/javascript" }));
+    const tag = make("script", { src: url });
+    tag.onload = () => resolve(findBokeh(version));
+    tag.onerror = () => reject(new Error("BokehJS could not be loaded"));
+    document.head.append(tag);
+  }));
+  return loading;
+}
+
+/** @param {string} version */
+function findBokeh(version) {
+  const Bokeh = /** @type {any} */ (window).Bokeh;
+  if (!Bokeh) return null;
+  if (Bokeh.version === version) return Bokeh;
+  return Bokeh.versions?.get?.(version) ?? null;
+}

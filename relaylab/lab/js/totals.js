@@ -1,0 +1,55 @@
+/**
+ * Totals: offered = written + lost, by cause.
+ */
+
+import { grouped, make, setText, shortBytes } from "./dom.js";
+
+/** @type {[string, string, string][]} */
+const TOTAL_ROWS = [
+  ["offered", "offered", ""],
+  ["written", "written", ""],
+  ["lost_full", "lost: buffer full", "lost"],
+  ["lost_unfull", "lost: at unfull", "lost"],
+  ["lost_too_large", "lost: too large", "lost"],
+  ["overwritten_unread_subbufs", "sub-buffers overwritten unread", "lost"],
+  ["switches", "sub-buffers produced", ""],
+  ["delivered", "delivered", ""],
+  ["written_bytes", "bytes written", ""],
+  ["high_water", "high-water mark, sub-buffers", ""],
+];
+
+export class Totals {
+  constructor() {
+    /** @type {Map<string, HTMLElement>} */
+    this.values = new Map();
+    const list = make("dl");
+    for (const [name, label, kind] of TOTAL_ROWS) {
+      const value = make("dd", { class: kind });
+      this.values.set(name, value);
+      list.append(make("dt", {}, [label]), value);
+    }
+    this.element = make("section", { class: "rl-totals", "aria-label": "Totals", "data-totals": "{}" }, [
+      make("header", {}, [make("b", {}, ["Totals"]), make("span", { class: "rl-unit" }, [" offered = written + lost"])]),
+      list,
+    ]);
+  }
+
+  /** @param {import("./frame.js").Frame} frame */
+  paint(frame) {
+    const totals = frame.totals;
+    const lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large;
+    const offered = totals.written + lost;
+    this.element.dataset.totals = JSON.stringify(totals);
+    for (const [name, element] of this.values) {
+      const value = name === "offered" ? offered : totals[name];
+      const share = element.className === "lost" && value && name.startsWith("lost_") ? ` (${percent(value / offered)})` : "";
+      setText(element, (name === "written_bytes" ? shortBytes(value) : grouped(value)) + share);
+      element.classList.toggle("rl-zero", value === 0);
+    }
+  }
+}
+
+/** @param {number} share */
+function percent(share) {
+  return share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}

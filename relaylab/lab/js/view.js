@@ -1,0 +1,258 @@
+/**
+ * The view: takes frames, paints once per animation frame, acknowledges what it painted.
+ */
+
+import { make, setText } from "./dom.js";
+import { FULL, decodeFrame } from "./frame.js";
+import { Inspector } from "./inspector.js";
+import { Journal } from "./journal.js";
+import { RingMap, STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./map.js";
+import { Series, loadBokeh } from "./series.js";
+import { paletteOf, watchTheme } from "./theme.js";
+import { Totals } from "./totals.js";
+import { Transport } from "./transport.js";
+
+const SILENT_MS = 3000;
+const CAPTION_READ_EVERY_MS = 2000;
+
+/** @type {Record<string, string>} */
+const STATUS_WORDS = {
+  idle: "idle", running: "running", paused: "paused", closed: "closed",
+  disconnected: "disconnected: the kernel does not answer", error: "error",
+};
+
+/**
+ * @param {{model: any, el: HTMLElement}} context
+ * @returns {() => void}
+ */
+export function render({ model, el }) {
+  const view = new View(model, el);
+  return () => view.end();
+}
+
+class View {
+  /** @param {any} model @param {HTMLElement} el */
+  constructor(model, el) {
+    this.model = model;
+    this.name = crypto.randomUUID?.() ?? String(Math.random());
+    this.stop = new AbortController();
+    this.frames = 0;
+    /** @type {import("./frame.js").Frame | null} */
+    this.frame = null;
+    this.isDirty = false;
+    this.isComplete = false;
+    this.heardAt = performance.now();
+    this.frameAt = performance.now();
+    this.readAt = -Infinity;
+    /** @type {((script: DataView) => void) | null} */
+    this.gotScript = null;
+
+    this.map = new RingMap((cpu, subbuf) => { this.command("select", { cpu, subbuf }); this.#schedule(); });
+    this.transport = new Transport((what, values) => this.command(what, values));
+    this.series = new Series();
+    this.journal = new Journal(model.get("kinds"));
+    this.totals = new Totals();
+    this.inspector = new Inspector();
+    this.#build(el);
+    this.#listen();
+    this.command("hello");
+  }
+
+  /** @param {HTMLElement} el */
+  #build(el) {
+    this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
+    this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
+    this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" });
+    this.channel = make("span", { class: "rl-channel" });
+    this.readers = make("span", { class: "rl-readers" });
+    const keys = STATE_NAMES.map((name, i) => make("span", {}, [
+      make("i", { class: i === 1 ? "rl-swatch rl-white" : "rl-swatch", style: `background: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
+    const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
+    this.legend = make("p", { class: "rl-legend" }, [...keys, padding]);
+    this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
+    this.parts = make("div", { class: "rl-view" }, [
+      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers]),
+      this.caption, this.spoken,
+      this.transport.element,
+      make("section", { class: "rl-ring", "aria-label": "Ring map" }, [this.legend, this.mapBox]),
+      this.series.element,
+      make("div", { class: "rl-below" }, [this.journal.element, this.totals.element, this.inspector.element]),
+    ]);
+    el.append(this.parts);
+    this.map.element.dataset.frames = "0";
+    this.map.element.dataset.state = "{}";
+    this.map.element.dataset.latencyMs = "0";
+  }
+
+  #listen() {
+    const { signal } = this.stop;
+    this.onMessage = (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => this.#message(message, buffers);
+    this.model.on("msg:custom", this.onMessage);
+    document.addEventListener("visibilitychange", () => {
+      this.heardAt = this.frameAt = performance.now();
+      this.command("visible", { visible: !document.hidden });
+    }, { signal });
+    this.map.element.addEventListener("keydown", (event) => this.#key(event), { signal });
+    this.resizing = new ResizeObserver(() => this.#schedule());
+    this.resizing.observe(this.mapBox);
+    this.watch = setInterval(() => this.#checkAlive(), 500);
+    this.#findRoot();
+    this.#loadSeries();
+  }
+
+  /** The parent widget puts the view into its own element only after the view was made. */
+  #findRoot() {
+    if (this.stop.signal.aborted) return;
+    const root = /** @type {HTMLElement | null} */ (this.parts.closest(".rl-workbench"));
+    if (!root) {
+      requestAnimationFrame(() => this.#findRoot());
+      return;
+    }
+    watchTheme((theme) => {
+      root.dataset.theme = theme;
+      this.palette = paletteOf(root);
+      this.map.setPalette(this.palette);
+      this.series.setPalette(this.palette);
+      this.#schedule();
+    }, this.stop.signal);
+  }
+
+  async #loadSeries() {
+    const version = this.model.get("bokeh_version");
+    const fetchScript = () => new Promise((resolve) => {
+      this.gotScript = resolve;
+      this.command("bokeh");
+    });
+    const Bokeh = await loadBokeh(version, /** @type {() => Promise<DataView>} */ (fetchScript));
+    if (this.stop.signal.aborted) return;
+    await this.series.build(Bokeh, this.model.get("series"));
+    if (this.palette) this.series.setPalette(this.palette);
+    this.command("hello");
+  }
+
+  /** @param {string} what @param {Record<string, unknown>} [values] */
+  command(what, values = {}) {
+    this.model.send({ do: what, view: this.name, ...values });
+  }
+
+  /** @param {any} message @param {DataView[]} buffers */
+  #message(message, buffers) {
+    this.heardAt = performance.now();
+    if (message.kind === "frame") this.#take(decodeFrame(buffers[0]));
+    else if (message.kind === "beat") this.#beat(message.status);
+    else if (message.kind === "bokeh") this.gotScript?.(buffers[0]);
+  }
+
+  /** @param {import("./frame.js").Frame} frame */
+  #take(frame) {
+    this.frameAt = performance.now();
+    const everything = (frame.flags & FULL) !== 0;
+    if (!everything && !this.isComplete) return;
+    this.isComplete = true;
+    this.map.cells.apply(frame);
+    this.series.take(frame, everything);
+    this.journal.take(frame, everything);
+    this.frame = frame;
+    this.isDirty = true;
+    this.#schedule();
+  }
+
+  #schedule() {
+    this.request ??= requestAnimationFrame((now) => {
+      this.request = undefined;
+      this.#paint(now);
+    });
+  }
+
+  /** @param {number} now */
+  #paint(now) {
+    const frame = this.frame;
+    if (!frame || this.stop.signal.aborted) return;
+    this.map.paint(frame);
+    this.transport.paint(frame);
+    this.series.paint(frame);
+    this.journal.paint(now);
+    this.totals.paint(frame);
+    this.inspector.paint(frame);
+    this.#paintWords(frame, now);
+    if (this.journal.changed || this.series.stale) this.#schedule();
+    if (!this.isDirty) return;
+    this.isDirty = false;
+    this.#tellPainted(frame);
+  }
+
+  /** @param {import("./frame.js").Frame} frame @param {number} now */
+  #paintWords(frame, now) {
+    this.#setStatus(frame.status);
+    setText(this.channel, frame.text.channel ?? "");
+    setText(this.readers, frame.text.readers ?? "");
+    const caption = frame.text.caption ?? "";
+    setText(this.caption, caption);
+    // A screen reader gets it at a pace that can be listened to.
+    if (now - this.readAt > CAPTION_READ_EVERY_MS) {
+      this.readAt = now;
+      setText(this.spoken, caption);
+    }
+  }
+
+  /** @param {import("./frame.js").Frame} frame */
+  #tellPainted(frame) {
+    this.frames++;
+    const data = this.map.element.dataset;
+    data.frames = String(this.frames);
+    data.state = JSON.stringify({
+      produced: frame.cpus.map((cpu) => cpu.produced),
+      consumed: frame.cpus.map((cpu) => cpu.consumed),
+      offset: frame.cpus.map((cpu) => cpu.offset),
+      unfull: frame.cpus.map((cpu) => cpu.flags & 1),
+    });
+    const latency = performance.timeOrigin + performance.now() - frame.sentMs;
+    data.latencyMs = Math.max(0, latency).toFixed(1);
+    this.command("painted", { seq: frame.seq });
+  }
+
+  /** @param {string} status */
+  #setStatus(status) {
+    this.status.dataset.status = status;
+    setText(this.status, STATUS_WORDS[status]);
+  }
+
+  /** @param {string} status */
+  #beat(status) {
+    if (this.status.dataset.status === "disconnected") this.command("hello");
+    else if (!document.hidden && status === "running" && performance.now() - this.frameAt > SILENT_MS) this.command("hello");
+  }
+
+  /** A kernel that died cannot say so: its beat is missing. */
+  #checkAlive() {
+    if (document.hidden) return;
+    if (performance.now() - this.heardAt > SILENT_MS) this.#setStatus("disconnected");
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      ".": () => this.command("step"),
+      ",": () => this.command("step_back"),
+      " ": () => this.command(this.frame?.status === "running" ? "pause" : "play"),
+      ArrowLeft: () => this.map.move(0, -1),
+      ArrowRight: () => this.map.move(0, 1),
+      ArrowUp: () => this.map.move(-1, 0),
+      ArrowDown: () => this.map.move(1, 0),
+    };
+    // JupyterLab's command mode must not see keys that were meant for the map.
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  }
+
+  end() {
+    this.command("goodbye");
+    this.stop.abort();
+    this.resizing?.disconnect();
+    clearInterval(this.watch);
+    this.model.off("msg:custom", this.onMessage);
+  }
+}

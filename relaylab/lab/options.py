@@ -1,0 +1,51 @@
+"""The options of ``relaylab demo``, on their way through the environment to the page's kernel."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from relaylab.errors import FileError
+from relaylab.lab.settings import Settings
+
+VARIABLE: Final = "RELAYLAB_DEMO"
+
+
+def to_environment(
+    *,
+    trace: str | None,
+    subbuf_size: int | None,
+    n_subbufs: int | None,
+    overwrite: bool,
+    speed: float,
+) -> dict[str, str]:
+    """The environment variable that makes `from_environment` return these options.
+
+    Raises
+    ------
+    ConfigError
+        A size or count that is not allowed.
+    FileError
+        There is no such trace.
+    """
+    sizes = {"subbuf_size": subbuf_size, "n_subbufs": n_subbufs}
+    given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
+    Settings(**given)
+    if trace is not None:
+        path = Path(trace).expanduser().resolve()
+        if not path.is_file():
+            raise FileError(
+                "trace", passed=trace, errno=2, hint="Give a CSV file, or none for the bundled one."
+            )
+        given["workload"] = str(path)
+    if overwrite:
+        given["overwrite"] = True
+    if speed != 1.0:
+        given["speed"] = speed
+    return {VARIABLE: json.dumps(given)}
+
+
+def from_environment() -> dict[str, Any]:
+    """Keyword arguments for `Workbench`; empty outside ``relaylab demo``."""
+    options: dict[str, Any] = json.loads(os.environ.get(VARIABLE, "{}"))
+    return options

@@ -1,0 +1,118 @@
+"""What a run is opened with: sizes, CPUs, overwrite, rate and the reader that drains it."""
+
+import math
+from dataclasses import dataclass, field
+
+from relaylab import units
+from relaylab.errors import ConfigError
+
+FULL_SPEED = math.inf
+MAX_CPUS = 64
+MAX_SUBBUFS = 4096
+MAX_MEMORY = 2**30
+
+
+@dataclass(frozen=True)
+class ReaderModel:
+    """A reader that wakes `latency_ns` after a sub-buffer became ready and takes its time for each.
+
+    Attributes
+    ----------
+    latency_ns : int
+        From ready to running, nanoseconds.
+    per_subbuf_ns : int
+        For each sub-buffer, nanoseconds.
+    """
+
+    latency_ns: int = 0
+    per_subbuf_ns: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"wakes {units.format_duration(self.latency_ns)} after a sub-buffer is ready and takes "
+            f"{units.format_duration(self.per_subbuf_ns)} for each"
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of a run.
+
+    Attributes
+    ----------
+    subbuf_size : int
+        Bytes of a sub-buffer.
+    n_subbufs : int
+        Sub-buffers of a buffer.
+    n_cpus : int
+        Buffers of the channel.
+    overwrite : bool
+        Flight recorder (True) or lose what does not fit (False).
+    rate : float
+        Events offered a second over all CPUs; infinity is full speed, 0 the workload's own pace.
+    reader : ReaderModel
+        Who drains the channel.
+    """
+
+    subbuf_size: int = 4096
+    n_subbufs: int = 16
+    n_cpus: int = 2
+    overwrite: bool = False
+    rate: float = 0.0
+    reader: ReaderModel = field(default_factory=ReaderModel)
+
+    def __post_init__(self) -> None:
+        _within("subbuf_size", self.subbuf_size, 1, MAX_MEMORY, "bytes")
+        _within("n_subbufs", self.n_subbufs, 1, MAX_SUBBUFS, "sub-buffers")
+        _within("n_cpus", self.n_cpus, 1, MAX_CPUS, "CPUs")
+        memory = self.subbuf_size * self.n_subbufs * self.n_cpus
+        if memory > MAX_MEMORY:
+            raise ConfigError(
+                "memory of the channel",
+                passed=units.format_bytes(memory),
+                allowed=f"up to {units.format_bytes(MAX_MEMORY)} in the workbench",
+                hint="Make sub-buffers smaller or fewer.",
+            )
+
+
+def parse_speed(text: str) -> float:
+    """The rate that a person typed: "100 k/s", "max" for full speed, "trace" for the workload's own.
+
+    Parameters
+    ----------
+    text : str
+        What was typed.
+
+    Returns
+    -------
+    float
+        Events a second over all CPUs, > 0; infinity is full speed, 0 the workload's own pace.
+    """
+    word = text.strip().lower()
+    if word in ("max", "full", "full speed", "inf"):
+        return FULL_SPEED
+    if word in ("", "trace", "real time", "as recorded"):
+        return 0.0
+    rate = units.parse_rate(text, "rate")
+    if rate == 0:
+        raise ConfigError(
+            "rate",
+            passed=text,
+            allowed='more than 0 /s, "max" or "trace"',
+            hint="Use Pause to halt.",
+        )
+    return rate
+
+
+def format_speed(rate: float) -> str:
+    """The text that `parse_speed` reads as this rate."""
+    if rate == FULL_SPEED:
+        return "max"
+    return units.format_rate(rate) if rate else "trace"
+
+
+def _within(what: str, value: int, least: int, most: int, unit: str) -> None:
+    if not least <= value <= most:
+        raise ConfigError(
+            what, passed=value, allowed=f"{least} .. {most} {unit}", hint="Change the input."
+        )

@@ -1,0 +1,36 @@
+"""The one anywidget of the workbench: map, series, journal, totals, transport."""
+
+from typing import Any
+
+import anywidget
+import traitlets
+
+from relaylab.core.journal import Kind
+from relaylab.lab import figures
+from relaylab.lab.esm import view_css, view_module
+from relaylab.lab.frame import COLUMNS
+from relaylab.lab.history import LENGTH
+
+
+class View(anywidget.AnyWidget):
+    """What paints frames. Its traits are set once; everything that moves travels as messages."""
+
+    _esm = view_module()
+    _css = view_css()
+
+    bokeh_version = traitlets.Unicode().tag(sync=True)
+    series = traitlets.Dict().tag(sync=True)
+    kinds = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            kinds={str(int(kind)): kind.name.lower() for kind in Kind},
+            bokeh_version=figures.bokeh_version(),
+            series={
+                "items": figures.series_items(),
+                "columns": list(COLUMNS),
+                "length": LENGTH,
+                "legend": figures.legend(),
+            },
+            **kwargs,
+        )

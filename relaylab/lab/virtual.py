@@ -1,0 +1,5 @@
+from relaylab.lab.live import LiveRun
+
+
+class VirtualRun(LiveRun):
+    pass

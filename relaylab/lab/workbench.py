@@ -1,0 +1,279 @@
+"""The workbench: controls, the view and the session behind them, as one widget."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from relaylab import units
+from relaylab.errors import ConfigError, RelayError
+from relaylab.lab import figures
+from relaylab.lab.controls import LIVE, VIRTUAL, Controls
+from relaylab.lab.live import LiveRun
+from relaylab.lab.presets import Preset, presets
+from relaylab.lab.session import Session
+from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings
+from relaylab.lab.spread import spread
+from relaylab.lab.view import View
+from relaylab.lab.virtual import VirtualRun
+from relaylab.workload import Workload
+
+_WAIT_S = 30.0
+
+
+class Workbench(widgets.VBox):
+    """relayfs at work, live. Displaying it is enough.
+
+    Parameters
+    ----------
+    channel : Channel, optional
+        A channel of your own to look at. None: the workbench opens one.
+    workload : Workload or str, optional
+        What its writers offer, over and over; a str is the path of a trace. None: the bundled
+        LTTng trace, or nothing if a channel is given.
+    subbuf_size : int or str, optional
+        Bytes of a sub-buffer, "8 KiB". None: what suits the workload.
+    n_subbufs, n_cpus : int, optional
+        Sub-buffers of a buffer; buffers of the channel.
+    overwrite : bool, optional
+        Overwrite the oldest instead of losing the newest.
+    speed : float, optional
+        Multiple of the workload's own pace; ``math.inf`` is full speed.
+    reader : ReaderModel, optional
+        Who drains the channel.
+
+    Attributes
+    ----------
+    channel : Channel
+        The channel on screen.
+    state : dict
+        What the page shows, taken now: status, mode, position, produced, consumed, offset, unfull and
+        totals.
+
+    Examples
+    --------
+    >>> wb = Workbench(subbuf_size="4 KiB", n_subbufs=8)  # doctest: +SKIP
+    >>> wb.state["totals"]["written"]  # doctest: +SKIP
+    """
+
+    _session: Session | None = None
+
+    def __init__(
+        self,
+        channel: Any | None = None,
+        workload: Workload | str | Path | None = None,
+        *,
+        subbuf_size: int | str | None = None,
+        n_subbufs: int | None = None,
+        n_cpus: int | None = None,
+        overwrite: bool | None = None,
+        speed: float | None = None,
+        reader: ReaderModel | None = None,
+    ) -> None:
+        self._controls = Controls(_presets_with(workload))
+        self._view = View()
+        super().__init__([self._controls, self._view])
+        self.add_class("rl-workbench")
+        self._session = Session(self._view.send)
+        self._view.on_msg(self._take_message)
+        self._connect()
+        self._reader = reader
+        try:
+            self._controls.show(self._controls.chosen.settings)
+            if channel is not None:
+                self._watch(channel, workload)
+            else:
+                self.open(
+                    subbuf_size=subbuf_size,
+                    n_subbufs=n_subbufs,
+                    n_cpus=n_cpus,
+                    overwrite=overwrite,
+                    speed=speed,
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    # What the user's Python may call ----------------------------------------------------------
+
+    @property
+    def channel(self) -> Any:
+        """The channel on screen; in virtual time that one's own."""
+        run = self._session.run
+        return None if run is None else run.channel
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the page shows, as numbers, taken now."""
+        return self._session.state()
+
+    def open(
+        self,
+        *,
+        subbuf_size: int | str | None = None,
+        n_subbufs: int | None = None,
+        n_cpus: int | None = None,
+        overwrite: bool | None = None,
+        rate: float | str | None = None,
+        speed: float | None = None,
+    ) -> None:
+        """Open a channel and start its writers and reader; closes the one that was open.
+
+        Parameters
+        ----------
+        subbuf_size : int or str, optional
+            Bytes of a sub-buffer. None, here and below: as the controls say.
+        n_subbufs, n_cpus : int, optional
+            Sub-buffers of a buffer; buffers of the channel.
+        overwrite : bool, optional
+            Overwrite the oldest instead of losing the newest.
+        rate : float or str, optional
+            Events a second over all CPUs; "max" is full speed.
+        speed : float, optional
+            The same as a multiple of the workload's own pace.
+
+        Raises
+        ------
+        ConfigError
+            A value that is not allowed; what was open stays open.
+        """
+        if self._session is None:  # ipywidgets opens its comm by this name, before there is a session
+            super().open()
+            return
+        controls = self._controls
+        given = {
+            "subbuf_size": None
+            if subbuf_size is None
+            else units.parse_bytes(subbuf_size, "subbuf_size"),
+            "n_subbufs": n_subbufs,
+            "n_cpus": n_cpus,
+            "overwrite": overwrite,
+        }
+        settings = dataclasses.replace(
+            controls.settings(),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        if rate is not None:
+            settings = dataclasses.replace(settings, rate=controls.parse_rate(str(rate)))
+        if speed is not None:
+            settings = dataclasses.replace(settings, rate=self._rate_of(speed, settings.n_cpus))
+        controls.show(settings)
+        self._open(settings).result(_WAIT_S)
+
+    def close(self) -> None:
+        """Stop the threads, close the channel the workbench opened, and remove the widget."""
+        if self._session is not None:
+            self._session.end()
+        super().close()
+
+    # ------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        controls, session = self._controls, self._session
+        controls.open_channel.on_click(lambda _: self._guarded(self._open_as_shown))
+        controls.flush.on_click(lambda _: session.do("flush"))
+        controls.reset.on_click(lambda _: session.do("reset"))
+        controls.close_channel.on_click(lambda _: session.do("close"))
+        controls.attach.on_click(lambda _: session.do("attach"))
+        controls.detach.on_click(lambda _: session.do("detach"))
+        controls.preset.observe(lambda _: self._guarded(self._take_preset), "value")
+        controls.rate.observe(lambda _: self._guarded(self._take_rate), "value")
+        controls.time_mode.observe(lambda _: self._guarded(self._open_as_shown_if_open), "value")
+
+    def _take_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """A message of the view. It may come on any thread: all it does is put a command."""
+        what = content.pop("do", "")
+        view = content.pop("view", "")
+        if what in ("hello", "goodbye", "visible", "painted"):
+            self._session.do(what, view=view, **content)
+        elif what in ("select", "play", "pause"):
+            self._session.do(what, **content)
+        elif what in ("step", "step_back"):
+            self._enter_virtual()
+            self._session.do("step", count=1 if what == "step" else -1)
+        elif what == "scrub":
+            self._enter_virtual()
+            self._session.do("scrub", position=int(content["position"]))
+        elif what == "bokeh":
+            self._view.send({"kind": "bokeh"}, [figures.bokeh_script()])
+
+    def _enter_virtual(self) -> None:
+        """Stepping needs virtual time; whoever steps in live time goes there."""
+        if self._controls.time_mode.value != VIRTUAL:
+            self._controls.time_mode.value = VIRTUAL
+
+    def _guarded(self, action: Any) -> None:
+        """What a person typed may be wrong: the caption says so."""
+        try:
+            action()
+        except RelayError as error:
+            self._session.do("say", text=str(error))
+
+    def _open_as_shown(self) -> None:
+        self._open(self._controls.settings())
+
+    def _open_as_shown_if_open(self) -> None:
+        if self._session.status != "closed":
+            self._open_as_shown()
+
+    def _take_preset(self) -> None:
+        self._controls.show(self._controls.chosen.settings)
+        self._open_as_shown_if_open()
+
+    def _take_rate(self) -> None:
+        self._session.do("set_rate", rate=self._controls.settings().rate)
+
+    def _open(self, settings: Settings) -> Any:
+        if self._reader is not None:
+            settings = dataclasses.replace(settings, reader=self._reader)
+        preset = self._controls.chosen
+        kind = VirtualRun if self._controls.time_mode.value == VIRTUAL else LiveRun
+
+        def make() -> Any:
+            workload = spread(preset.workload(settings.n_cpus), settings.n_cpus)
+            return kind(settings, workload, preset.name)
+
+        return self._session.do("open", make=make, told=preset.lesson)
+
+    def _watch(self, channel: Any, workload: Workload | str | Path | None) -> None:
+        settings = Settings(
+            subbuf_size=channel.subbuf_size,
+            n_subbufs=channel.n_subbufs,
+            n_cpus=channel.n_cpus,
+            overwrite=bool(channel.overwrite),
+            reader=self._reader or self._controls.chosen.settings.reader,
+        )
+        self._controls.show(settings)
+        preset = self._controls.chosen
+
+        def make() -> Any:
+            offered = (
+                None
+                if workload is None
+                else spread(preset.workload(settings.n_cpus), settings.n_cpus)
+            )
+            return LiveRun(settings, offered, preset.name if offered is not None else "", channel)
+
+        told = (
+            f"Watching the channel {channel.name!r}: what your program does with it is shown here."
+        )
+        self._session.do("open", make=make, told=told).result(_WAIT_S)
+
+    def _rate_of(self, speed: float, n_cpus: int) -> float:
+        if speed <= 0:
+            raise ConfigError("speed", passed=speed, allowed="more than 0; inf is full speed")
+        if math.isinf(speed):
+            return FULL_SPEED
+        return speed * spread(self._controls.chosen.workload(n_cpus), n_cpus).rate
+
+
+def _presets_with(workload: Workload | str | Path | None) -> list[Preset]:
+    if workload is None:
+        return presets()
+    if isinstance(workload, str | Path):
+        return presets(Path(workload))
+    settings = dataclasses.replace(presets()[0].settings, n_cpus=workload.n_cpus)
+    lesson = f"{len(workload):,} events of your own workload, over and over."
+    return [Preset(workload.name, lesson, lambda _: workload, settings), *presets()]

@@ -1,0 +1,244 @@
+"""The file system: directories, the buffers' files in them, and what is open."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from errno import EISDIR, ENOENT, ENOTEMPTY
+from types import TracebackType
+from typing import Final, Self
+
+from relaylab.channel import Channel, ChannelBuffer
+from relaylab.channel.arguments import integer
+from relaylab.errors import ClosedError, ConfigError, EntryExistsError, FileError
+from relaylab.relayfs import names
+from relaylab.relayfs.files import RelayFile
+
+MAX_CPUS: Final = 4096
+
+
+class Directory:
+    """A directory of a RelayFS; `relayfs_create_dir` makes one."""
+
+    def __init__(self, fs: RelayFS, name: str, parent: Directory | None) -> None:
+        self._entries: dict[str, Directory | ChannelBuffer] = {}
+        self.fs = fs
+        self.name = name
+        self.parent = parent
+        self.removed = False
+
+    @property
+    def path(self) -> str:
+        """Its path relative to the root, ending in "/"; "" for the root itself."""
+        return "" if self.parent is None else f"{self.parent.path}{self.name}/"
+
+    def __repr__(self) -> str:
+        state = "removed" if self.removed else f"{len(self._entries)} entries"
+        return f"<Directory {self.path!r}, {state}>"
+
+
+class RelayFS:
+    """A file system of relay files, within this process. As a context manager it closes on exit.
+
+    Parameters
+    ----------
+    n_cpus
+        Buffers a channel has, 1 .. 4096; they are virtual, more than the machine has is fine. None
+        for the number of CPUs this process may use.
+
+    Raises
+    ------
+    ConfigError
+    """
+
+    def __init__(self, n_cpus: int | None = None) -> None:
+        self.n_cpus = usable_cpus() if n_cpus is None else integer("n_cpus", n_cpus, 1, MAX_CPUS)
+        self.closed = False
+        self._lock = threading.RLock()
+        self._root = Directory(self, "", None)
+        self._channels: set[Channel] = set()
+        self._files: set[RelayFile] = set()
+
+    # Looking ---------------------------------------------------------------------------------
+
+    def listdir(self, recursive: bool = True) -> list[str]:
+        """Sorted paths of what there is; directories end in "/".
+
+        Parameters
+        ----------
+        recursive
+            With what is in the directories; else the root's entries alone.
+        """
+        with self._lock:
+            self._open_or_raise()
+            return sorted(_paths(self._root, recursive))
+
+    def open_file(self, path: str) -> RelayFile:
+        """Open the file of a buffer for reading.
+
+        Raises
+        ------
+        FileError
+            ENOENT no such path, EISDIR a directory, ENOTDIR a path through a file.
+        """
+        with self._lock:
+            self._open_or_raise()
+            entry: Directory | ChannelBuffer = self._root
+            along = names.parts(path)
+            for i, name in enumerate(along):
+                if not isinstance(entry, Directory):
+                    raise names.not_a_directory(path, "/".join(along[:i]))
+                found = entry._entries.get(name)
+                if found is None:
+                    raise names.missing(path)
+                entry = found
+            if isinstance(entry, Directory):
+                raise FileError("a directory cannot be opened", errno=EISDIR, passed=path)
+            if path.endswith("/"):
+                raise names.not_a_directory(path, path[:-1])
+            file = RelayFile(entry, self._files.discard)
+            self._files.add(file)
+            return file
+
+    # Changing --------------------------------------------------------------------------------
+
+    def create_dir(self, name: str, parent: Directory | None = None) -> Directory:
+        """relayfs_create_dir.
+
+        Raises
+        ------
+        EntryExistsError, FileError, ConfigError
+        """
+        name = names.checked("name", name)
+        with self._lock:
+            within = self.directory(parent)
+            self.refuse_existing(within, name)
+            directory = Directory(self, name, within)
+            within._entries[name] = directory
+            return directory
+
+    def remove_dir(self, directory: Directory) -> None:
+        """relayfs_remove_dir of an empty directory.
+
+        Raises
+        ------
+        FileError
+            ENOTEMPTY, or ENOENT if it was removed before.
+        """
+        with self._lock:
+            within = self.directory(directory)
+            if within._entries:
+                raise FileError(
+                    "the directory is not empty",
+                    errno=ENOTEMPTY,
+                    passed=within.path,
+                    hint="Close its channels and files, and remove its directories first.",
+                )
+            assert within.parent is not None
+            del within.parent._entries[within.name]
+            within.removed = True
+
+    def directory(self, parent: Directory | None) -> Directory:
+        """`parent`, or the root for None, if it is still there."""
+        self._open_or_raise()
+        if parent is None:
+            return self._root
+        if parent.removed:
+            raise FileError("the directory was removed", errno=ENOENT, passed=parent.name)
+        return parent
+
+    def refuse_existing(self, directory: Directory, name: str) -> None:
+        """Raise EntryExistsError if the directory has an entry of that name."""
+        if name in directory._entries:
+            raise EntryExistsError(
+                "the name exists",
+                passed=f"{directory.path}{name}",
+                allowed="a name that listdir() does not show",
+            )
+
+    def add(self, directory: Directory, name: str, buffer: ChannelBuffer) -> None:
+        """Give a buffer its name."""
+        with self._lock:
+            self.directory(directory if directory.parent is not None else None)
+            self.refuse_existing(directory, name)
+            directory._entries[name] = buffer
+
+    def remove(self, directory: Directory, name: str) -> None:
+        """Take away a buffer's name."""
+        with self._lock:
+            directory._entries.pop(name, None)
+
+    def remember(self, channel: Channel) -> None:
+        """Close `channel` when the file system is closed."""
+        with self._lock:
+            self._channels.add(channel)
+
+    def forget(self, channel: Channel) -> None:
+        """A channel was closed."""
+        with self._lock:
+            self._channels.discard(channel)
+
+    def close(self) -> None:
+        """Close all channels, files and mappings; again is fine. Views stay valid."""
+        with self._lock:
+            if self.closed:
+                return
+            channels, files = list(self._channels), list(self._files)
+        for channel in channels:
+            if not channel.closed:
+                channel.close()
+        for file in files:
+            for mapping in list(file._mappings):
+                mapping.close()
+            file.close()
+        self.closed = True
+
+    def _open_or_raise(self) -> None:
+        if self.closed:
+            raise ClosedError("the file system is closed", hint="Make a new RelayFS.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<RelayFS, closed>"
+        return (
+            f"<RelayFS: {self.n_cpus} CPUs, {len(self._channels)} channels, "
+            f"{len(self._files)} open files>"
+        )
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def directory_of(value: Directory | None) -> Directory | None:
+    """`value` if it is a directory or None.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if value is not None and not isinstance(value, Directory):
+        raise ConfigError("parent", passed=value, allowed="a Directory, or None for the root")
+    return value
+
+
+def _paths(directory: Directory, recursive: bool) -> Iterator[str]:
+    for name, entry in directory._entries.items():
+        if isinstance(entry, Directory):
+            yield f"{directory.path}{name}/"
+            if recursive:
+                yield from _paths(entry, recursive)
+        else:
+            yield f"{directory.path}{name}"

@@ -1,0 +1,254 @@
+"""The command line: quick, clear about errors, and true in what it reports."""
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from relaylab.cli import main
+from relaylab.cli.completion import candidates
+from relaylab.cli.parser import COMMANDS, build_parser
+
+HEAVY = ("numpy", "numba", "bokeh", "ipywidgets", "pandas", "xarray", "IPython")
+RELAYLAB = [sys.executable, "-m", "relaylab"]
+SMALL = "timestamp_ns,cpu,size\n" + "".join(f"{1000 * i},{i % 2},100\n" for i in range(1000))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    path = tmp_path / "small.csv"
+    path.write_text(SMALL)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["replay", "--help"], ["__complete", "replay", "--s"]]
+)
+def test_help_and_completion_import_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom relaylab.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["__complete", "replay", "--s"]])
+def test_help_and_completion_answer_in_0_4_seconds(words: list[str]) -> None:
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([*RELAYLAB, *words], capture_output=True, check=True)
+        took.append(time.perf_counter() - start)
+    assert statistics.median(took) <= 0.4
+
+
+def test_importing_relaylab_imports_no_widgets_and_no_engine() -> None:
+    code = f"import sys, relaylab; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: relaylab {command}" in text
+    assert f"relaylab {command}" in text.split("usage:")[1].partition("\n")[2]
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "commands:" in capsys.readouterr().out
+
+
+def test_an_error_is_one_message_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "no-such-file.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("relaylab replay: ")
+    assert "no-such-file.csv" in err
+    assert "Traceback" not in err
+
+
+def test_a_wrong_channel_size_is_refused_before_anything_runs(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", small, "--n-subbufs", "0"]) == 2
+    assert "n_subbufs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--subbuf-size", "64 parsecs"],
+        ["--speed", "0"],
+        ["--speed", "2", "--full-speed"],
+        ["--reader-latency", "5"],
+        ["--n-subbufs", "many"],
+    ],
+)
+def test_arguments_that_mean_nothing_say_what_is_allowed(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", *words])
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_replay_accounts_for_every_event(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["replay", small, "--subbuf-size", "1000", "--n-subbufs", "4", "--json", "--full-speed"]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert err == ""
+    assert report["events"] == 1000
+    assert report["written"] + report["lost"] == 1000
+    assert report["lost"] == sum(report[f"lost_{why}"] for why in ("full", "unfull", "too_large"))
+    assert report["written_bytes"] == 100 * report["written"]
+    assert report["memory"] == 2 * 4096
+    assert 1 <= report["high_water"] <= 4
+    assert report["padding_bytes"] >= 0
+
+
+def test_replay_without_losses_switches_as_often_as_the_bytes_need(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "replay",
+        small,
+        "--subbuf-size",
+        "990",
+        "--n-subbufs",
+        "200",
+        "--json",
+        "--full-speed",
+    ]
+    assert main(words) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["written"] == 1000
+    # 500 events of 100 bytes a CPU, 9 in each sub-buffer of 990: 56, the last with 5.
+    assert report["switches"] == 2 * 56
+    assert report["padding_bytes"] == 2 * (56 * 990 - 500 * 100)
+
+
+def test_replay_in_overwrite_mode_loses_nothing(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--subbuf-size", "1000", "--n-subbufs", "2", "--overwrite", "--full-speed", "--json"]
+    assert main(["replay", small, "--reader-latency", "100 ms", *words]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["written"] == 1000
+    assert report["lost"] == 0
+
+
+def test_a_slow_reader_loses_events_and_the_table_says_so(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--subbuf-size", "1000", "--n-subbufs", "2", "--full-speed"]
+    assert main(["replay", small, "--reader-latency", "50 ms", *words]) == 0
+    table = dict(line.strip().split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    lost = int(table["lost"].split()[0])
+    assert lost > 0
+    assert lost == sum(int(table[why].split()[0]) for why in ("full", "unfull"))
+
+
+def test_progress_is_shown_on_request_and_never_in_the_output(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", small, "--json", "--full-speed", "--progress"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["events"] == 1000
+    assert "100%" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a single process")
+def test_ctrl_c_ends_a_replay_within_half_a_second_with_130(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("timestamp_ns,cpu,size\n0,0,10\n600000000000,0,10\n")
+    with subprocess.Popen(
+        [*RELAYLAB, "replay", str(path), "--progress"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        seen = ""
+        while "Replaying" not in seen and process.poll() is None:
+            seen += process.stderr.read(1)
+        assert "Replaying" in seen, seen + process.stderr.read()
+        time.sleep(0.3)
+        start = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        status = process.wait(timeout=30)
+        took = time.perf_counter() - start
+        assert "Traceback" not in process.stderr.read()
+    assert status == 130
+    assert took < 0.5 + 0.3  # the interpreter itself needs some time to end
+
+
+def test_output_to_a_reader_that_went_away_is_no_traceback(small: str) -> None:
+    if os.name != "posix":
+        pytest.skip("needs a POSIX pipe")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*RELAYLAB, "replay", small, "--full-speed"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([""], sorted(COMMANDS)),
+        (["re"], ["replay"]),
+        (["replay", "--full"], ["--full-speed"]),
+        (["replay", "--subbuf-size", ""], []),
+        (["replay", ""], []),
+        (["completion", ""], ["bash", "fish", "zsh"]),
+        (["completion", "z"], ["zsh"]),
+    ],
+)
+def test_completion_knows_commands_options_and_choices(words: list[str], found: list[str]) -> None:
+    assert candidates(build_parser(), words) == found
+
+
+def test_bash_completes_with_the_script(tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash on this machine")
+    command = tmp_path / "relaylab"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m relaylab "$@"\n')
+    command.chmod(0o755)
+    script = (
+        'eval "$(relaylab completion bash)"; COMP_WORDS=(relaylab replay --n); COMP_CWORD=2;'
+        '_relaylab; echo "${COMPREPLY[@]}"; complete -p relaylab'
+    )
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    out = subprocess.check_output([bash, "-c", script], env=env, text=True)
+    assert out.splitlines()[0] == "--n-subbufs --no-progress"
+    assert "-F _relaylab relaylab" in out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_scripts_are_what_the_shell_accepts(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "relaylab __complete" in script
+    program = shutil.which(shell)
+    if program is not None:
+        subprocess.run([program, "-n"], input=script, text=True, check=True)

@@ -1,0 +1,100 @@
+"""An installed wheel works away from the clone."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment with relaylab's wheel in it.
+
+    What relaylab depends on comes from this environment, so that nothing is downloaded; relaylab
+    itself does not, because the fresh environment's own packages come first.
+    """
+    away = tmp_path_factory.mktemp("away")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*build, "--wheel-dir", away, ROOT], check=True)
+    (wheel,) = away.glob("relaylab-*.whl")
+    venv.create(away / "env", with_pip=False, symlinks=os.name != "nt")
+    scripts = away / "env" / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / Path("python").with_suffix(".exe" if os.name == "nt" else "")
+    asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.check_output([python, "-c", asked], text=True).strip())
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--quiet"]
+    subprocess.run([*install, wheel], check=True)
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    return python
+
+
+def ask(python: Path, code: str, cwd: Path) -> str:
+    """What `code` prints, run far from the clone."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [python, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def run(python: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The installed command `relaylab`."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [python.with_name("relaylab"), *words]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_wheel_brings_assets_and_notebooks_and_not_the_clone(
+    installed: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import json, relaylab; from relaylab import resources, workload;"
+        "print(json.dumps([relaylab.__file__, str(resources.trace()), str(resources.notebooks()),"
+        "len(workload.load(resources.trace())),"
+        "sorted(p.name for p in resources.notebooks().glob('*.ipynb'))]))"
+    )
+    home, trace, notebooks, events, names = json.loads(ask(installed, code, tmp_path))
+    package = Path(home).parent
+    assert package.is_relative_to(installed.parents[1])
+    assert Path(trace).is_relative_to(package)
+    assert Path(notebooks).is_relative_to(package)
+    assert events == 200_000
+    assert names == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert "workbench.ipynb" in names
+
+
+@pytest.mark.slow
+def test_the_wheel_has_types_licence_and_the_workbench_s_scripts(
+    installed: Path, tmp_path: Path
+) -> None:
+    code = "import relaylab; print(relaylab.__file__)"
+    package = Path(ask(installed, code, tmp_path).strip()).parent
+    here = {p.relative_to(ROOT / "relaylab") for p in (ROOT / "relaylab").rglob("*") if p.is_file()}
+    kept = {path for path in here if "__pycache__" not in path.parts and path.suffix != ".pyc"}
+    there = {path.relative_to(package) for path in package.rglob("*") if path.is_file()}
+    assert Path("py.typed") in there
+    assert kept - there == set()
+    assert list(package.parent.glob("relaylab-*.dist-info/licenses/LICENSE"))
+    assert not [path for path in there if "screenshots" in path.parts]
+
+
+@pytest.mark.slow
+def test_the_installed_command_answers_version_help_and_replay(
+    installed: Path, tmp_path: Path
+) -> None:
+    import relaylab
+
+    version = run(installed, "--version", cwd=tmp_path)
+    assert (version.returncode, version.stdout) == (0, f"relaylab {relaylab.__version__}\n")
+    assert "examples:" in run(installed, "--help", cwd=tmp_path).stdout
+    replayed = run(installed, "replay", "--full-speed", "--json", cwd=tmp_path)
+    assert replayed.returncode == 0, replayed.stderr
+    assert json.loads(replayed.stdout)["events"] == 200_000

@@ -1,0 +1,61 @@
+"""What the public names are, for type checkers: mypy reads this file, nothing runs it."""
+
+from pathlib import Path
+from typing import assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import relaylab
+from relaylab import Kind, jit, relayfs, units, workload
+from relaylab.channel import Snapshot, Stats
+
+
+def the_engine(data: bytes, batch: NDArray[np.uint8]) -> None:
+    with relayfs.RelayFS(n_cpus=2) as fs:
+        assert_type(fs, relayfs.RelayFS)
+        directory = relayfs.relayfs_create_dir("name", fs=fs)
+        assert_type(directory, relayfs.Directory)
+        chan = relayfs.relay_open("base", directory, 4096, 4, False, None, fs=fs)
+        assert_type(chan, relayfs.Channel)
+        assert_type(chan.write(data, cpu=0), bool)
+        assert_type(chan.write_many(batch), int)
+        assert_type(chan.reserve(8), relayfs.Slot | None)
+        assert_type(chan.buffers[0].padding, NDArray[np.uint32])
+        assert_type(chan.buffers[0].memory, NDArray[np.uint8])
+        assert_type(chan.buffers[0].is_full, bool)
+        assert_type(chan.stats, Stats)
+        assert_type(chan.stats.written, int)
+        assert_type(chan.snapshot(), Snapshot)
+        assert_type(jit.write(chan.handle(0), batch[0]), int)
+        assert_type(fs.listdir(), list[str])
+        with fs.open_file("name/base0") as file:
+            assert_type(file, relayfs.RelayFile)
+            assert_type(file.poll(), int)
+            with file.mmap() as mapping:
+                assert_type(mapping.view, memoryview)
+                assert_type(mapping.array, NDArray[np.uint8])
+
+
+def workloads(path: Path) -> None:
+    load = workload.load(path)
+    assert_type(load, workload.Workload)
+    assert_type(load.t_ns, NDArray[np.int64])
+    assert_type(load.cpu, NDArray[np.uint16])
+    assert_type(load.size, NDArray[np.uint32])
+    assert_type(workload.bursts(events=5, every="20 ms", seed=7), workload.Workload)
+
+
+def quantities() -> None:
+    assert_type(units.parse_bytes("64 KiB"), units.Bytes)
+    assert_type(units.parse_duration("2 ms"), units.Nanoseconds)
+    assert_type(units.parse_rate(1e6), float)
+
+
+def errors(error: relaylab.FileError, full: relaylab.EntryExistsError) -> None:
+    assert_type(error.hint, str | None)
+    base: relaylab.RelayError = error
+    system: OSError = error
+    exists: FileExistsError = full
+    value: ValueError = relaylab.ConfigError("n_subbufs", passed=0, allowed="1 .. 2^31-1")
+    print(base, system, exists, value, Kind.DELIVER.name, relaylab.__version__)
