@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.core import operations, ring
-from relaylab.core.intrinsics import address_of, bytes_at, own_at, size_of
+from relaylab.core.addresses import (
+    address_of,
+    bytes_at,
+    control_at,
+    own_at,
+    size_of,
+    u32_at,
+)
 from relaylab.core.jit import njit
 from relaylab.core.locks import wait_until_free
 
@@ -66,7 +73,7 @@ def reserve(handle: NDArray[np.int64], length: int) -> int:
 
 
 @njit()
-def slot(handle: NDArray[np.int64], offset: int, length: int) -> NDArray[np.uint8]:
+def slot(handle: NDArray[np.int64], offset: int, length: int) -> Any:
     """The bytes of a reserved slot, uint8[length], to be filled before the commit."""
     return bytes_at(own_at(handle[0]).bytes + offset, length)
 
@@ -81,3 +88,16 @@ def commit(handle: NDArray[np.int64], offset: int, count: int) -> int:
         0; -2 closed; -1 if the offset is in no sub-buffer or the count negative.
     """
     return operations.commit_checked(handle[0], offset, count)
+
+
+@njit()
+def control(handle: NDArray[np.int64]) -> Any:
+    """The buffer's control block, a record with produced, consumed, offset and so on, to be read."""
+    return control_at(own_at(handle[0]).control)
+
+
+@njit()
+def padding(handle: NDArray[np.int64]) -> Any:
+    """The padding of each sub-buffer, uint32[n_subbufs]. Only to be read."""
+    own = own_at(handle[0])
+    return u32_at(own.padding, control_at(own.control).n_subbufs)

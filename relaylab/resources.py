@@ -54,6 +54,11 @@ def trace_names() -> list[str]:
     return sorted(path.name.removesuffix(".csv.gz") for path in found)
 
 
+def peer(name: str) -> Path:
+    """The source of a program that the engine is compared with."""
+    return _directory("assets") / "peers" / name
+
+
 def _directory(name: str) -> Path:
     package = Path(str(files("relaylab")))
     carried, cloned = package / name, package.parent / name

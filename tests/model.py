@@ -229,6 +229,7 @@ class ChannelBuffer:
     def _check(self, index: int) -> None:
         if self.commit[index] == u32(self.chan.subbuf_size - int(self.padding[index])):
             self.stats.delivered += 1
+            self.transitions["DELIVER"] += 1
             self._call("deliver", self, index, self._view(index))
 
     def _lose(self, cause: str, length: int) -> None:

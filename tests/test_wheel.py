@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 from pathlib import Path
 
@@ -35,20 +38,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+def away_from_the_clone() -> dict[str, str]:
+    """The environment of a process that must not find the clone.
+
+    What Jupyter keeps outside of site-packages is borrowed like the packages themselves.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return env | {"JUPYTER_PATH": str(Path(sysconfig.get_path("data")) / "share" / "jupyter")}
+
+
 def ask(python: Path, code: str, cwd: Path) -> str:
     """What `code` prints, run far from the clone."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [python, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout
+    command = [python, "-c", code]
+    return subprocess.check_output(command, cwd=cwd, env=away_from_the_clone(), text=True)
 
 
 def run(python: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The installed command `relaylab`."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [python.with_name("relaylab"), *words]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=away_from_the_clone(), capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.slow
@@ -98,3 +108,29 @@ def test_the_installed_command_answers_version_help_and_replay(
     replayed = run(installed, "replay", "--full-speed", "--json", cwd=tmp_path)
     assert replayed.returncode == 0, replayed.stderr
     assert json.loads(replayed.stdout)["events"] == 200_000
+
+
+@pytest.mark.slow
+def test_the_installed_demo_serves_the_workbench_and_ends_on_ctrl_c(
+    installed: Path, tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [installed.with_name("relaylab"), "demo", "--no-browser"],
+        cwd=tmp_path,
+        env=away_from_the_clone(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            told = next((line for line in process.stdout if "http://" in line), "")
+            (address,) = re.findall(r"http://localhost:\d+/", told)
+            with urllib.request.urlopen(address, timeout=120) as answer:
+                page = answer.read().decode()
+            assert answer.status == 200
+            assert "application/vnd.jupyter.widget-view+json" in page
+            assert "Workbench(" in page
+            assert "Traceback" not in page
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) in (0, 130)

@@ -120,7 +120,8 @@ class ChannelBuffer:
     def memory(self) -> NDArray[np.uint8]:
         """All of its bytes, uint8[alloc_size]."""
         pages = self._alive()
-        return pages.readonly(np.uint8, len(pages.bytes))
+        memory: NDArray[np.uint8] = pages.readonly(np.uint8, len(pages.bytes))
+        return memory
 
     @property
     def is_full(self) -> bool:

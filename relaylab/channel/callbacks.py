@@ -13,8 +13,8 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from relaylab.channel.arguments import INT_MAX, integer
+from relaylab.core.addresses import bytes_at, control_at, own_at, words_at
 from relaylab.core.clients import ABSENT, BUILT_IN, COMPILED, PYTHON
-from relaylab.core.intrinsics import bytes_at, control_at, own_at, words_at
 from relaylab.core.layout import OWN
 from relaylab.errors import ConfigError
 

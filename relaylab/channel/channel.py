@@ -311,7 +311,7 @@ class Channel:
     def _buffer(self, cpu: int | None) -> ChannelBuffer:
         self._open_or_raise()
         if cpu is None:
-            return self.buffers[engine.here(self.n_cpus)]
+            return self.buffers[int(engine.here(self.n_cpus))]
         return self.buffers[integer("cpu", cpu, 0, self.n_cpus - 1)]
 
     def _open_or_raise(self) -> None:

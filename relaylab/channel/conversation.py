@@ -7,7 +7,9 @@ happens in between, an operation that was begun is ended here and its lock given
 from __future__ import annotations
 
 import operator
+import sys
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -202,3 +204,15 @@ class Conversation:
             allowed="reading its state, consumed, commit and poll there, anything on other buffers",
             hint="Note what is to be done and do it after the callback has returned.",
         )
+
+
+def report_unraisable(error: BaseException, source: object) -> None:
+    """Hand an error that no caller can get to sys.unraisablehook."""
+    report: Any = SimpleNamespace(
+        exc_type=type(error),
+        exc_value=error,
+        exc_traceback=error.__traceback__,
+        err_msg="Exception ignored on a thread of relaylab, in",
+        object=source,
+    )
+    sys.unraisablehook(report)

@@ -100,7 +100,7 @@ def snapshot_of(
     pending = blocks["produced"] - blocks["consumed"]
     arrays: dict[str, Any] = {
         "cpu": blocks["cpu"],
-        "data_index": blocks["data"] // blocks["subbuf_size"],
+        "data_index": blocks["data_start"] // blocks["subbuf_size"],
         "offset": blocks["offset"],
         "subbufs_produced": blocks["produced"],
         "subbufs_consumed": blocks["consumed"],

@@ -71,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
         resources.notebooks() / "workbench.ipynb",
         port=args.port,
         open_browser=not args.no_browser,
-        told=lambda address: print(
-            f"The workbench is at {address}  (Ctrl-C ends it)", flush=True
-        ),
+        told=lambda address: print(f"The workbench is at {address}  (Ctrl-C ends it)", flush=True),
     )
     return 0
 

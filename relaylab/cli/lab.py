@@ -8,7 +8,7 @@ _EXAMPLES = """\
 examples:
   relaylab lab                       open the notebooks in the browser
   relaylab lab --to ~/relaylab       copy them there first, to change and keep them
-  relaylab lab --no-browser          only print the address"""
+  relaylab lab -- --allow-root       pass an option on to JupyterLab"""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -29,27 +29,29 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--port", type=int, metavar="N", help="port on localhost (default: a free one)"
     )
-    parser.add_argument("--no-browser", action="store_true", help="don't open a browser")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument(
+        "arguments", nargs="*", metavar="ARG", help="passed on to JupyterLab; put -- before them"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Copy the notebooks if asked to, then run JupyterLab until it ends."""
-    import importlib.util
-    import subprocess
-    import sys
-
     from relaylab import resources
     from relaylab.errors import ConfigError
 
-    if importlib.util.find_spec("jupyterlab") is None:
+    root = resources.notebooks() if args.to is None else _copied(args.to)
+    try:
+        from jupyterlab.labapp import LabApp
+    except ImportError:
         raise ConfigError(
             "JupyterLab is not installed", hint="Install it with: pip install 'relaylab[lab]'"
-        )
-    root = resources.notebooks() if args.to is None else _copied(args.to)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
-    command += [f"--ServerApp.port={args.port}"] if args.port is not None else []
-    command += ["--no-browser"] if args.no_browser else []
-    return subprocess.call(command)
+        ) from None
+    words = [f"--ServerApp.root_dir={root}"]
+    words += [f"--ServerApp.port={args.port}"] if args.port is not None else []
+    words += ["--no-browser"] if args.no_browser else []
+    LabApp.launch_instance([*words, *args.arguments])
+    return 0
 
 
 def _copied(to: str) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import importlib.util
 
 import relaylab
 
@@ -38,7 +37,5 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in COMMANDS:
-        if importlib.util.find_spec(f"relaylab.cli.{name}") is None:
-            continue
         importlib.import_module(f"relaylab.cli.{name}").register(subparsers)
     return parser

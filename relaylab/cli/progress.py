@@ -7,6 +7,7 @@ from typing import Self, TextIO
 
 _WIDTH = 24
 _EVERY_S = 0.1
+_PATIENCE_S = 0.5
 
 
 class ProgressLine:
@@ -26,7 +27,8 @@ class ProgressLine:
         self._title = title
         self._stream = sys.stderr if stream is None else stream
         self._shown = self._stream.isatty() if show is None else show
-        self._next = 0.0
+        # A call that is over at once needs no line.
+        self._next = time.monotonic() + (_PATIENCE_S if show is None else 0.0)
         self._length = 0
 
     def __enter__(self) -> Self:
@@ -44,7 +46,8 @@ class ProgressLine:
     def update(self, share: float, note: str = "") -> None:
         """Show that `share` (0 .. 1) is done, with a note, at most ten times a second."""
         now = time.monotonic()
-        if not self._shown or (now < self._next and share < 1):
+        last = share >= 1 and self._length > 0
+        if not self._shown or (now < self._next and not last):
             return
         self._next = now + _EVERY_S
         full = round(_WIDTH * min(1.0, max(0.0, share)))

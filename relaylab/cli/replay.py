@@ -76,31 +76,33 @@ def register(subparsers: arguments.Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load, replay, report."""
-    import time
-
     from relaylab import relayfs, workload
     from relaylab.cli.progress import ProgressLine
     from relaylab.cli.report import Report
+    from relaylab.core.prepare import prepare
 
     path = arguments.trace_path(args.trace)
     with ProgressLine(f"Reading {path.name}", args.progress) as line:
         load = workload.load(path, progress=line.update)
+    with ProgressLine("Preparing the engine, once", args.progress) as line:
+        prepare(lambda done, of: line.update(done / of, f"{done} of {of}"))
     with relayfs.RelayFS(n_cpus=load.n_cpus) as fs:
         chan = relayfs.relay_open(
             "cpu", None, args.subbuf_size, args.n_subbufs, args.overwrite, None, fs=fs
         )
-        start = time.monotonic()
         with ProgressLine(f"Replaying {load.name}", args.progress) as line:
-            _replay(chan, load, args, line)
-        report = Report.of(chan, load, time.monotonic() - start)
+            elapsed_s = _replay(chan, load, args, line)
+        report = Report.of(chan, load, elapsed_s)
     print(report.as_json() if args.json else report.as_table())
     return 0
 
 
 def _replay(
     chan: "Channel", load: "Workload", args: argparse.Namespace, line: "ProgressLine"
-) -> None:
-    """All events through the channel; whatever happens, its threads end."""
+) -> float:
+    """All events through the channel; how many seconds that took. The threads always end."""
+    import time
+
     from relaylab.workload.live import Drain, Writers
 
     speed = float("inf") if args.full_speed else args.speed
@@ -111,16 +113,16 @@ def _replay(
         per_subbuf_ns=args.reader_per_subbuf,
         bytes_per_s=args.reader_rate,
     )
-    try:
-        drain.start()
-        writers.start()
+    with drain, writers:
+        start = time.monotonic()
         while not writers.join(_POLL_S):
             line.update(writers.events / len(load), f"{units.format_count(writers.events)} events")
-        line.update(1.0, f"{units.format_count(len(load))} events")
+        elapsed_s = time.monotonic() - start
+        line.update(1.0, f"{units.format_count(writers.events)} events")
         chan.flush()
-        while any(buf.subbufs_consumed != buf.subbufs_produced for buf in chan.buffers):
+        while drain.running and any(not buf.is_empty for buf in chan.buffers):
             drain.join(_POLL_S)
-    finally:
-        for thread in (writers, drain):
-            thread.stop()
-            thread.join(None)
+    for error in (writers.error, drain.error):
+        if error is not None:
+            raise error
+    return elapsed_s

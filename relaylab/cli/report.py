@@ -104,7 +104,13 @@ class Report:
                 "most sub-buffers ever unread on a CPU",
             ),
         ]
-        if not self.overwrite:
+        if self.overwrite:
+            rows[-1] = (
+                "high-water",
+                _count(self.high_water),
+                "most sub-buffers ever unread on a CPU, overwritten ones included",
+            )
+        else:
             rows = [row for row in rows if row[0] != "overwritten"]
         wide = max(len(amount) for _, amount, _ in rows)
         return "\n".join(f"{what:<12} {amount:>{wide}}  {note}" for what, amount, note in rows)
@@ -121,7 +127,7 @@ def _padding(chan: "Channel") -> int:
 
 
 def _count(n: int) -> str:
-    return f"{n:,}".replace(",", "\u202f")
+    return f"{n:,}"
 
 
 def _share(part: int, whole: int) -> str:

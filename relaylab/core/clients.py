@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from relaylab.core.intrinsics import call_notice, call_start, copy, thread_id
+from relaylab.core.addresses import copy
+from relaylab.core.calls import call_notice, call_start
 from relaylab.core.jit import njit
+from relaylab.core.system import thread_id
 
 ABSENT: Final = 0
 BUILT_IN: Final = 1

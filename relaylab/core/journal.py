@@ -13,16 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from relaylab.core.intrinsics import (
-    clock_ns,
-    fetch_add,
-    journal_at,
-    load_acquire,
-    record_at,
-    store_release,
-)
+from relaylab.core.addresses import journal_at, record_at
+from relaylab.core.atomics import fetch_add, load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.layout import JOURNAL, RECORD, offset_of
+from relaylab.core.system import clock_ns
 
 
 class Kind(IntEnum):

@@ -9,15 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from relaylab.core.intrinsics import (
-    clock_ns,
-    load_acquire,
-    replace_if,
-    sleep_ns,
-    store_release,
-)
+from relaylab.core.atomics import load_acquire, replace_if, store_release
 from relaylab.core.jit import njit
 from relaylab.core.layout import CONTROL, OWN, offset_of
+from relaylab.core.system import clock_ns, sleep_ns
 
 ACQUIRED: Final = 0
 HELD_BY_OTHER: Final = 1

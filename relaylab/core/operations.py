@@ -9,22 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from relaylab.core import ring
+from relaylab.core.addresses import address_of, control_at, own_at, words_at
+from relaylab.core.atomics import exchange
 from relaylab.core.clients import ABSENT, COMPILED, PYTHON, answer_notice
-from relaylab.core.intrinsics import (
-    address_of,
-    control_at,
-    current_cpu,
-    exchange,
-    own_at,
-    raise_eventfd,
-    thread_id,
-    words_at,
-)
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import OWN, offset_of
 from relaylab.core.locks import ACQUIRED, HELD_BY_ME, acquire, release, wait_until_free
 from relaylab.core.readers import consumed, rest_reader
+from relaylab.core.system import current_cpu, raise_eventfd, thread_id
 
 _ARMED = offset_of(OWN, "armed")
 _FLUSH, _RESET, _OPEN, _CLOSE = (

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from relaylab.core.intrinsics import (
-    exchange,
-    load_acquire,
-    lower_eventfd,
-    raise_eventfd,
-    store_release,
-)
+from relaylab.core.atomics import exchange, load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, OWN, offset_of
 from relaylab.core.locks import enter_edge, leave_edge
+from relaylab.core.system import lower_eventfd, raise_eventfd
 
 _PRODUCED = offset_of(CONTROL, "produced")
 _CONSUMED = offset_of(CONTROL, "consumed")
@@ -27,7 +22,7 @@ _KIND_CONSUMED, _KIND_UNFULL, _KIND_WAKEUP = (
 @njit()
 def is_full(buf: Any) -> bool:
     """relay_buf_full: never in overwrite mode."""
-    return buf.overwrite == 0 and buf.produced - buf.consumed > buf.n_subbufs - 1
+    return bool(buf.overwrite == 0 and buf.produced - buf.consumed > buf.n_subbufs - 1)
 
 
 @njit()

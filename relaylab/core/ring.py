@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from relaylab.core import losses
+from relaylab.core.addresses import copy, u32_at
+from relaylab.core.atomics import add_u32, fence, fetch_add, store_release
 from relaylab.core.clients import PYTHON, answer_notice, answer_start
-from relaylab.core.intrinsics import add_u32, copy, fence, fetch_add, store_release, u32_at
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, offset_of
@@ -236,7 +237,7 @@ def _begin(buf: Any, own: Any, reserved: int) -> int:
     append(
         own.journal, _KIND_START, buf.cpu, buf.data_start // buf.subbuf_size, buf.produced, reserved
     )
-    return own.granted
+    return int(own.granted)
 
 
 @njit()

@@ -8,21 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from relaylab.core import ring
-from relaylab.core.intrinsics import (
-    clock_ns,
-    control_at,
-    load_acquire,
-    own_at,
-    sleep_ns,
-    store_release,
-    thread_id,
-    u32_at,
-    words_at,
-)
+from relaylab.core.addresses import control_at, own_at, u32_at, words_at
+from relaylab.core.atomics import load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.layout import CONTROL, offset_of
 from relaylab.core.locks import ACQUIRED, acquire, release, wait_until_free
 from relaylab.core.readers import consumed
+from relaylab.core.system import clock_ns, sleep_ns, thread_id
 
 # The place of a producer: int64[PLACE_WORDS]
 NEXT: Final = 0  # index of the next event

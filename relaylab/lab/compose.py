@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab import units
-from relaylab.lab.frame import CPU, LINES, RECORD, Frame, FrameFlag
-from relaylab.lab.history import History
+from relaylab.lab.frame import LINES, RECORD, Frame, FrameFlag
 from relaylab.lab.inspector import Inspector
 from relaylab.lab.moment import Moment
 
@@ -29,18 +28,24 @@ class Composer:
         self._sent: Frame | None = None
         self._sent_moment: Moment | None = None
 
-    def start_run(self) -> None:
+    def start_run(self, is_virtual: bool) -> None:
         """A new channel: nothing of the old one is shown any more."""
         self.generation += 1
         self._recent.clear()
         self._pending = []
         self._skipped = 0
-        self._origin_ns = None
+        self._origin_ns = 0 if is_virtual else None  # live: the clock of the first record
         self._want_all = True
         self._sent = self._sent_moment = None
 
     def want_all(self) -> None:
         """The next frame holds everything."""
+        self._want_all = True
+
+    def forget_records(self) -> None:
+        """What the list shows is not what led here."""
+        self._recent.clear()
+        self._pending = []
         self._want_all = True
 
     def take_records(self, records: NDArray[np.void]) -> None:
@@ -49,7 +54,7 @@ class Composer:
             return
         if self._origin_ns is None:
             self._origin_ns = int(records["t_ns"][0])
-        newest = records[-RECORDS_PER_FRAME:]
+        newest = records[-RECORDS_SHOWN:]
         shown = np.zeros(len(newest), RECORD)
         for name in ("produced", "value", "subbuf", "cpu", "kind"):
             shown[name] = newest[name]
@@ -65,7 +70,6 @@ class Composer:
         self,
         run: Any | None,
         moment: Moment | None,
-        history: History,
         inspector: Inspector,
         caption: str,
         status: str,
@@ -80,9 +84,9 @@ class Composer:
             self._describe(frame, moment, everything)
             frame.t_s = run.clock_s
             frame.memory = inspector.memory(moment, run)
+            frame.samples = run.history.all() if everything else run.history.unsent()
             if run.is_virtual:
                 frame.flags |= FrameFlag.VIRTUAL
-        frame.samples = history.all() if everything else history.unsent()
         frame.records = _rows(list(self._recent) if everything else self._pending)
         frame.skipped = self._skipped
         if not everything and self._is_old(frame):
@@ -134,6 +138,7 @@ class Composer:
         }
         if self._want_all:
             text["marks"] = run.loss_marks()
+            text["duration_s"] = run.duration_s
         return text
 
 

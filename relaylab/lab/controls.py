@@ -26,17 +26,20 @@ class Controls(widgets.HBox):
             widgets.Text(continuous_update=False),
             "sub-buffer size",
             "rl-subbuf-size",
-            "Bytes of a sub-buffer: 4 KiB, 64k, 1000")
+            "Bytes of a sub-buffer: 4 KiB, 64k, 1000",
+        )
         self.n_subbufs = _input(
             widgets.BoundedIntText(min=1, max=MAX_SUBBUFS, continuous_update=False),
             "sub-buffers",
             "rl-n-subbufs",
-            "Sub-buffers of each CPU's buffer")
+            "Sub-buffers of each CPU's buffer",
+        )
         self.n_cpus = _input(
             widgets.BoundedIntText(min=1, max=MAX_CPUS, continuous_update=False),
             "CPUs",
             "rl-n-cpus",
-            "Buffers of the channel; may exceed the machine's CPUs")
+            "Buffers of the channel; may exceed the machine's CPUs",
+        )
         self.overwrite = widgets.Checkbox(description="overwrite", indent=False)
         self.overwrite.add_class("rl-overwrite")
         self.overwrite.tooltip = (
@@ -46,17 +49,20 @@ class Controls(widgets.HBox):
             widgets.Dropdown(options=[(preset.name, i) for i, preset in enumerate(presets)]),
             "workload",
             "rl-preset",
-            "Workload with sizes and a reader that fit it")
+            "Workload with sizes and a reader that fit it",
+        )
         self.rate = _input(
             widgets.Text(continuous_update=False),
             "rate",
             "rl-rate",
-            "Events a second over all CPUs: 100 k/s, max, or trace for its own pace")
+            "Events a second over all CPUs: 100 k/s, max, or trace for its own pace",
+        )
         self.time_mode = _input(
             widgets.Dropdown(options=[("live", LIVE), ("virtual, step by step", VIRTUAL)]),
             "time",
             "rl-time-mode",
-            "Real time, or virtual time that goes both ways")
+            "Real time, or virtual time that goes both ways",
+        )
         super().__init__(
             [
                 _group(

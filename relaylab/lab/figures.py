@@ -17,9 +17,8 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from relaylab.lab.frame import COLUMNS, LINES
-from relaylab.lab.history import LENGTH
+from relaylab.lab.history import LENGTH, SECONDS
 
-SECONDS = 20
 CPU_COLOURS = (
     "#0072B2",
     "#E69F00",

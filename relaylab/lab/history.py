@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from relaylab.lab.frame import COLUMNS, LINES
 
+SECONDS = 20
 LENGTH = 600
 WINDOW_S = 0.2
 """Rates are averages over this long, so that bursts do not beat with the sampling."""
@@ -32,29 +33,18 @@ class History:
         t_s : float
             When, in seconds of the session.
         occupancy : ndarray of int64, shape (n_cpus,)
-            Unconsumed sub-buffers.
+            Most unconsumed sub-buffers since the sample before.
         totals : object
             ``chan.stats``.
         """
-        lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large
-        counts = np.array(
-            [
-                totals.written + lost,
-                totals.written,
-                totals.lost_full,
-                totals.lost_unfull,
-                totals.lost_too_large,
-                totals.overwritten_unread_subbufs,
-            ],
-            np.float64,
-        )
+        counts = counts_of(totals)
         self._counts.append((t_s, counts))
         while len(self._counts) > 2 and self._counts[1][0] <= t_s - WINDOW_S:
             self._counts.popleft()
         before_t, before = self._counts[0]
         elapsed = t_s - before_t
         rates = (counts - before) / elapsed if elapsed > 0 else np.zeros(len(counts))
-        self._samples.append(np.concatenate([[t_s], _lines(occupancy), rates]))
+        self._samples.append(np.concatenate([[t_s], lines_of(occupancy), rates]))
         self._unsent = min(self._unsent + 1, LENGTH)
 
     def unsent(self) -> NDArray[np.float64]:
@@ -67,13 +57,24 @@ class History:
         self._unsent = 0
         return _stack(list(self._samples))
 
-    def latest(self) -> dict[str, float]:
-        """The newest sample by column name; zeros before the first."""
-        values = self._samples[-1] if self._samples else np.zeros(len(COLUMNS))
-        return dict(zip(COLUMNS, values.tolist(), strict=True))
+
+def counts_of(totals: Any) -> NDArray[np.float64]:
+    """The counters whose rates `frame.COLUMNS` names, from ``chan.stats``."""
+    lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large
+    return np.array(
+        [
+            totals.written + lost,
+            totals.written,
+            totals.lost_full,
+            totals.lost_unfull,
+            totals.lost_too_large,
+            totals.overwritten_unread_subbufs,
+        ],
+        np.float64,
+    )
 
 
-def _lines(occupancy: NDArray[np.int64]) -> NDArray[np.float64]:
+def lines_of(occupancy: NDArray[np.int64]) -> NDArray[np.float64]:
     """One line a CPU while they can be told apart; else fullest, mean and emptiest."""
     lines = np.full(LINES, np.nan)
     if len(occupancy) <= LINES:

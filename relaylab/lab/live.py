@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab import relayfs
+from relaylab.lab.history import SECONDS, History
+from relaylab.lab.moment import Moment
+from relaylab.lab.peaks import Peaks
 from relaylab.lab.settings import Settings
 from relaylab.workload import Workload
 from relaylab.workload.live import Drain, Writers
@@ -56,7 +59,8 @@ class LiveRun:
                 fs=self.fs,
             )
         self.channel = channel
-        self.cursor = channel.journal.cursor()
+        self._cursor = channel.journal.cursor()
+        self._begin_history()
         self.writers: Any | None = None
         self.drains: list[Any] = []
         self.paused = False
@@ -93,6 +97,11 @@ class LiveRun:
         """Seconds since the open, without pauses."""
         # While paused, _opened_s holds minus the seconds that had passed.
         return -self._opened_s if self.paused else time.monotonic() - self._opened_s
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds the figures cover: the last twenty."""
+        return float(SECONDS)
 
     @property
     def readers(self) -> str:
@@ -160,6 +169,7 @@ class LiveRun:
     def reset(self) -> None:
         """``chan.reset()``."""
         self.channel.reset()
+        self._begin_history()
 
     def snapshot(self) -> Any:
         """``chan.snapshot()``."""
@@ -174,8 +184,25 @@ class LiveRun:
 
     def records(self) -> NDArray[np.void]:
         """What happened since the last call, from the journal."""
-        records: NDArray[np.void] = self.cursor.read()
+        records: NDArray[np.void] = self._cursor.read()
         return records
+
+    def take_rewound(self) -> bool:
+        """Real time does not go back."""
+        return False
+
+    def observe(self, moment: Moment, records: NDArray[np.void]) -> None:
+        """Keep a sample of what was seen, if something moved."""
+        missed = self._cursor.dropped != self._dropped
+        self._dropped = self._cursor.dropped
+        if missed:
+            self._peaks = Peaks(moment.snapshot.subbufs_consumed)
+            records = records[:0]
+        peaks = self._peaks.take(records, moment.occupancy, moment.snapshot.subbufs_consumed)
+        if self.is_running or moment.totals != self._totals:
+            self._totals = moment.totals
+            peaks = np.minimum(peaks, moment.n_subbufs)
+            self.history.sample(self.clock_s, peaks, moment.totals)
 
     def stop(self) -> None:
         """End the threads; the channel stays open."""
@@ -190,6 +217,12 @@ class LiveRun:
         self.stop()
         if not self.channel.closed:
             self.channel.close()
+
+    def _begin_history(self) -> None:
+        self.history = History()
+        self._dropped = self._cursor.dropped
+        self._totals: Any | None = None
+        self._peaks = Peaks(self.channel.snapshot().subbufs_consumed)
 
     def _speed(self, rate: float) -> float:
         if rate == 0 or self.workload is None:

@@ -17,7 +17,6 @@ from relaylab.lab.caption import Caption
 from relaylab.lab.compose import Composer
 from relaylab.lab.flow import Flow
 from relaylab.lab.frame import encode
-from relaylab.lab.history import History
 from relaylab.lab.inspector import Inspector
 from relaylab.lab.moment import Moment, look
 
@@ -48,7 +47,7 @@ class Session:
         self._error = ""
         self._caption = Caption()
         self._inspector = Inspector()
-        self._history = History()
+        self._virtual_caption = ""
         self._composer = Composer()
         self._thread = threading.Thread(target=self._loop, name="relaylab-lab", daemon=True)
         self._thread.start()
@@ -173,19 +172,22 @@ class Session:
             self._paint()
 
     def _observe(self, run: Any, now: float) -> None:
-        before, self._moment = self._moment, look(run)
-        moment = self._moment
-        self._composer.take_records(run.records())
+        moment = self._moment = look(run)
+        if run.take_rewound():
+            self._composer.forget_records()
+        records = run.records()
+        self._composer.take_records(records)
+        run.observe(moment, records)
         if run.is_virtual:
-            self._caption.text = run.caption or self._caption.text
+            if run.caption != self._virtual_caption:
+                self._virtual_caption = run.caption
+                self._caption.hold(run.caption)
         elif run.is_running:
             self._caption.report(moment.totals, moment.occupancy, moment.n_subbufs, now)
-        if run.is_running or before is None or before.totals != moment.totals:
-            self._history.sample(run.clock_s, moment.occupancy, moment.totals)
 
     def _paint(self) -> None:
         frame = self._composer.compose(
-            self._run, self._moment, self._history, self._inspector, self._caption.text, self.status
+            self._run, self._moment, self._inspector, self._caption.text, self.status
         )
         if frame is not None:
             frame.seq = self._flow.send()
@@ -232,8 +234,7 @@ class Session:
         self._run = run
         self._error = ""
         self._moment = None
-        self._history = History()
-        self._composer.start_run()
+        self._composer.start_run(run.is_virtual)
         self._caption.say(told, time.monotonic())
         run.start()
         self._observe(run, time.monotonic())
@@ -253,7 +254,6 @@ class Session:
 
     def _do_reset(self) -> None:
         self._open_run().reset()
-        self._history = History()
         self._composer.want_all()
         self._caption.say(
             "Reset: every buffer starts again at sub-buffer 0; the bytes in memory stay.",

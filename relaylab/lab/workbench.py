@@ -139,7 +139,9 @@ class Workbench(widgets.VBox):
         ConfigError
             A value that is not allowed; what was open stays open.
         """
-        if self._session is None:  # ipywidgets opens its comm by this name, before there is a session
+        if (
+            self._session is None
+        ):  # ipywidgets opens its comm by this name, before there is a session
             super().open()
             return
         controls = self._controls

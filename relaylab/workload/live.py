@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.channel import Channel, ChannelBuffer
+from relaylab.channel.conversation import report_unraisable
 from relaylab.core import run
+from relaylab.core.prepare import engine
 from relaylab.errors import ClosedError, ConfigError
 from relaylab.workload.trace import Workload
 
@@ -28,6 +30,8 @@ _NICE: Final = 5  # whoever looks at the channel goes first when processors are 
 
 class _Threads:
     """Threads of one kind, one a buffer, that can be paused and stopped together."""
+
+    _operation: str  # of the engine: what one turn of the loop calls
 
     def __init__(self, channel: Channel, label: str) -> None:
         self.channel = channel
@@ -44,6 +48,7 @@ class _Threads:
 
     def start(self) -> Self:
         """Begin."""
+        getattr(engine, self._operation)  # compile now, not while the clock runs
         self._running.set()
         for thread in self._threads:
             thread.start()
@@ -98,7 +103,7 @@ class _Threads:
             pass  # the channel was closed: there is nothing left to do
         except BaseException as error:
             self.error = error
-            sys.unraisablehook(_Unraisable(error, self))
+            report_unraisable(error, self)
 
     def _loop(self, buf: ChannelBuffer) -> None:
         raise NotImplementedError
@@ -128,6 +133,8 @@ class Writers(_Threads):
     error : BaseException or None
         What ended it before its time.
     """
+
+    _operation = "produce"
 
     def __init__(
         self, channel: Channel, workload: Workload, speed: float = 1.0, repeat: bool = False
@@ -194,7 +201,7 @@ class Writers(_Threads):
             self._stop.ctypes.data,
             _BUDGET,
         )
-        buf.perform("produce", *arguments)
+        buf.perform(self._operation, *arguments)
 
 
 class _Share:
@@ -237,6 +244,8 @@ class Drain(_Threads):
     error : BaseException or None
         What ended it before its time.
     """
+
+    _operation = "drain"
 
     def __init__(
         self,
@@ -284,7 +293,7 @@ class Drain(_Threads):
     def _read(self, buf: ChannelBuffer, place: NDArray[np.int64]) -> int:
         per_mib = 0 if self.bytes_per_s is None else int(1e9 * 2**20 / self.bytes_per_s)
         return buf.perform(
-            "drain",
+            self._operation,
             self.latency_ns,
             self.per_subbuf_ns,
             per_mib,
@@ -292,17 +301,6 @@ class Drain(_Threads):
             self._stop.ctypes.data,
             locked=False,
         )
-
-
-class _Unraisable:
-    """What sys.unraisablehook takes."""
-
-    def __init__(self, error: BaseException, source: object) -> None:
-        self.exc_type = type(error)
-        self.exc_value = error
-        self.exc_traceback = error.__traceback__
-        self.err_msg = "Exception on a thread of relaylab"
-        self.object = source
 
 
 def _settle(cpu: int, threads: int) -> None:

@@ -115,4 +115,4 @@ def _column(what: str, values: ArrayLike, dtype: type[Any], largest: int) -> NDA
 
 
 def _plural(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}".replace(",", "\u202f")
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -11,7 +11,7 @@ from conformance import replay
 from numba import types
 from numba.extending import intrinsic
 
-from relaylab.core.intrinsics import control_at, own_at, u32_at
+from relaylab import jit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -44,8 +44,7 @@ _current = shared_words(CURRENT)
 def subbuf_start(handle, subbuf, prev_subbuf_idx, prev_subbuf):  # type: ignore[no-untyped-def]
     start_reserve, header = _current()
     if header and start_reserve >= 4 and len(prev_subbuf) > 0:
-        own = own_at(handle[0])
-        padding = u32_at(own.padding, control_at(own.control).n_subbufs)[prev_subbuf_idx]
+        padding = jit.padding(handle)[prev_subbuf_idx]
         for i in range(4):
             prev_subbuf[i] = (padding >> (8 * i)) & 0xFF
     return start_reserve

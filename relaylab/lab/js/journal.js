@@ -2,7 +2,7 @@
  * The journal: the newest transitions, newest first.
  */
 
-import { grouped, make, setText } from "./dom.js";
+import { grouped, make, setText, short } from "./dom.js";
 
 const ROWS = 14;
 const KEPT = 60;
@@ -90,8 +90,8 @@ export class Journal {
     const newest = shown.slice(-ROWS).reverse();
     this.rows.forEach((row, i) => this.#fill(row, newest[i]));
     if (!newest.length) setText(/** @type {HTMLElement} */ (this.rows[0].cells[2]), this.records.length ? "nothing of that kind among the newest" : "nothing happened yet");
-    const skipped = this.skipped ? `, ${grouped(this.skipped)} not listed: too many to read` : "";
-    setText(this.note, `newest first${skipped}`);
+    setText(this.note, this.skipped ? `${short(this.skipped)} too many to list` : "newest first");
+    this.note.title = "Records of a crowd that were left out of the list";
   }
 
   /** @param {HTMLTableRowElement} row @param {import("./frame.js").JournalRecord | undefined} record */

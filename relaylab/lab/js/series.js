@@ -8,6 +8,7 @@
 import { make, setText } from "./dom.js";
 
 const NAMES = ["occupancy", "loss", "rate"];
+const FIGURE_EVERY_MS = 60;
 
 /**
  * @typedef {object} Figure
@@ -33,13 +34,14 @@ export class Series {
     this.columns = [];
     this.turn = 0;
     this.stale = 0;
+    this.paintedAt = -Infinity;
     this.lineNames = "";
     /** @type {Record<string, [string, string, string][]>} */
     this.legend = {};
     this.element = make("section", { class: "rl-series", "aria-label": "Time series" });
     for (const [name, title, unit] of [
-      ["occupancy", "Unread sub-buffers", "peak since the sample before, by CPU; dashed: capacity"],
-      ["loss", "Lost", "a second, by cause"],
+      ["occupancy", "Unread sub-buffers", "peak by CPU; dashed: capacity"],
+      ["loss", "Lost", "events a second, by cause"],
       ["rate", "Events", "a second, over all CPUs"],
     ]) {
       const legend = make("span", { class: "rl-legend" });
@@ -78,7 +80,7 @@ export class Series {
         capacity: document.get_model_by_name("capacity"),
       });
     }
-    this.#paintLegend("loss", ["buffer full", "at unfull", "too large", "sub-buffers overwritten unread"]);
+    this.#paintLegend("loss", ["buffer full", "at unfull", "too large", "overwritten unread (sub-buffers)"]);
     this.#paintLegend("rate", ["offered", "written"]);
   }
 
@@ -120,13 +122,15 @@ export class Series {
   }
 
   /**
-   * Repaints one figure: series in turn.
+   * Repaints one figure: series in turn, each a few times a second.
    * @param {import("./frame.js").Frame} frame
+   * @param {number} now milliseconds
    */
-  paint(frame) {
+  paint(frame, now) {
     if (!this.figures.size) return;
     this.#nameLines(frame.text.lines ?? []);
-    if (!this.stale) return;
+    if (!this.stale || now - this.paintedAt < FIGURE_EVERY_MS) return;
+    this.paintedAt = now;
     this.stale--;
     const name = NAMES[this.turn++ % NAMES.length];
     const figure = /** @type {Figure} */ (this.figures.get(name));

@@ -34,12 +34,16 @@ export class Totals {
     ]);
   }
 
-  /** @param {import("./frame.js").Frame} frame */
+  /** What programs read, with every paint. @param {import("./frame.js").Frame} frame */
+  tell(frame) {
+    this.element.dataset.totals = JSON.stringify(frame.totals);
+  }
+
+  /** What people read. @param {import("./frame.js").Frame} frame */
   paint(frame) {
     const totals = frame.totals;
     const lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large;
     const offered = totals.written + lost;
-    this.element.dataset.totals = JSON.stringify(totals);
     for (const [name, element] of this.values) {
       const value = name === "offered" ? offered : totals[name];
       const share = element.className === "lost" && value && name.startsWith("lost_") ? ` (${percent(value / offered)})` : "";

@@ -21,8 +21,8 @@ export class Transport {
       element.addEventListener("click", () => command(what));
       return element;
     };
-    this.play = button("rl-play", "▶ Play", "Let time run (Space)", "play");
-    this.pause = button("rl-pause", "⏸ Pause", "Hold writers and readers (Space)", "pause");
+    this.play = button("rl-play", "Play", "Let time run (Space)", "play");
+    this.pause = button("rl-pause", "Pause", "Hold writers and readers (Space)", "pause");
     this.back = button("rl-step-back", "‹ Step back", "One event back, in virtual time (,)", "step_back");
     this.step = button("rl-step", "Step ›", "One event on, in virtual time (.)", "step");
     this.handle = make("i", { class: "rl-handle" });
@@ -60,7 +60,7 @@ export class Transport {
     }
     this.position = position;
     const share = count ? position / count : 0;
-    this.handle.style.left = `${(100 * share).toFixed(2)}%`;
+    this.handle.style.transform = `translateX(${(share * this.scrub.clientWidth).toFixed(1)}px)`;
     this.scrub.setAttribute("aria-valuemax", String(count));
     this.scrub.setAttribute("aria-valuenow", String(position));
     const text = count ? `event ${grouped(position)} of ${grouped(count)}` : "no workload";

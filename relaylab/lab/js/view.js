@@ -14,6 +14,8 @@ import { Transport } from "./transport.js";
 
 const SILENT_MS = 3000;
 const CAPTION_READ_EVERY_MS = 2000;
+/** Digits that change faster than this can't be read, and each change costs a layout. */
+const WORDS_EVERY_MS = 150;
 
 /** @type {Record<string, string>} */
 const STATUS_WORDS = {
@@ -40,14 +42,17 @@ class View {
     /** @type {import("./frame.js").Frame | null} */
     this.frame = null;
     this.isDirty = false;
+    this.isMoved = false;
+    this.isStale = false;
     this.isComplete = false;
+    this.wordsAt = -Infinity;
     this.heardAt = performance.now();
     this.frameAt = performance.now();
     this.readAt = -Infinity;
     /** @type {((script: DataView) => void) | null} */
     this.gotScript = null;
 
-    this.map = new RingMap((cpu, subbuf) => { this.command("select", { cpu, subbuf }); this.#schedule(); });
+    this.map = new RingMap((cpu, subbuf) => { this.command("select", { cpu, subbuf }); this.#repaint(); });
     this.transport = new Transport((what, values) => this.command(what, values));
     this.series = new Series();
     this.journal = new Journal(model.get("kinds"));
@@ -93,7 +98,7 @@ class View {
       this.command("visible", { visible: !document.hidden });
     }, { signal });
     this.map.element.addEventListener("keydown", (event) => this.#key(event), { signal });
-    this.resizing = new ResizeObserver(() => this.#schedule());
+    this.resizing = new ResizeObserver(() => this.#repaint());
     this.resizing.observe(this.mapBox);
     this.watch = setInterval(() => this.#checkAlive(), 500);
     this.#findRoot();
@@ -113,7 +118,7 @@ class View {
       this.palette = paletteOf(root);
       this.map.setPalette(this.palette);
       this.series.setPalette(this.palette);
-      this.#schedule();
+      this.#repaint();
     }, this.stop.signal);
   }
 
@@ -153,7 +158,12 @@ class View {
     this.series.take(frame, everything);
     this.journal.take(frame, everything);
     this.frame = frame;
-    this.isDirty = true;
+    this.isDirty = this.isStale = true;
+    this.#schedule();
+  }
+
+  #repaint() {
+    this.isMoved = true;
     this.#schedule();
   }
 
@@ -168,17 +178,25 @@ class View {
   #paint(now) {
     const frame = this.frame;
     if (!frame || this.stop.signal.aborted) return;
-    this.map.paint(frame);
-    this.transport.paint(frame);
-    this.series.paint(frame);
+    if (this.isDirty || this.isMoved) this.map.paint(frame);
+    this.isMoved = false;
+    this.totals.tell(frame);
+    this.series.paint(frame, now);
     this.journal.paint(now);
-    this.totals.paint(frame);
-    this.inspector.paint(frame);
-    this.#paintWords(frame, now);
-    if (this.journal.changed || this.series.stale) this.#schedule();
-    if (!this.isDirty) return;
-    this.isDirty = false;
-    this.#tellPainted(frame);
+    if (this.isStale && (frame.status !== "running" || now - this.wordsAt > WORDS_EVERY_MS)) {
+      this.wordsAt = now;
+      this.isStale = false;
+      this.transport.paint(frame);
+      this.totals.paint(frame);
+      this.inspector.paint(frame);
+      this.#paintWords(frame, now);
+    }
+    if (this.isDirty) {
+      this.isDirty = false;
+      this.#tellPainted(frame);
+    }
+    // What is painted less often than frames come must still show the last one.
+    if (this.journal.changed || this.series.stale || this.isStale) this.#schedule();
   }
 
   /** @param {import("./frame.js").Frame} frame @param {number} now */

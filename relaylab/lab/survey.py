@@ -1,0 +1,90 @@
+"""What a whole virtual run looks like: its curves and where losses begin, known before it is played."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaylab.lab.frame import COLUMNS
+from relaylab.lab.history import LENGTH, counts_of, lines_of
+from relaylab.lab.timeline import Timeline
+
+MOST_MARKS = 2000
+
+
+class Survey:
+    """One pass over a timeline, from its position to its end.
+
+    Attributes
+    ----------
+    marks : list of int
+        Positions at which a run of losses began.
+    duration_s : float
+        Virtual seconds from the first event to the last.
+    """
+
+    def __init__(self, timeline: Timeline, before: "Survey | None" = None) -> None:
+        """Goes forward to the end of the timeline; the caller goes back.
+
+        Parameters
+        ----------
+        timeline : Timeline
+            Its position is where the survey begins.
+        before : Survey, optional
+            Whose marks and curves hold up to that position.
+        """
+        start = timeline.position
+        self.duration_s = (timeline.t_ns[-1] if len(timeline) else 0) / 1e9
+        self.marks = [] if before is None else [mark for mark in before.marks if mark <= start]
+        self._is_new = True
+        ends = self._bin_ends(timeline)
+        kept = 0 if before is None else int(np.searchsorted(ends, start, side="right"))
+        rows = [] if before is None else list(before.samples[:kept])
+        self.samples = np.array([*rows, *self._pass(timeline, ends[kept:])]).reshape(
+            -1, len(COLUMNS)
+        )
+
+    def _bin_ends(self, timeline: Timeline) -> NDArray[np.int64]:
+        """The position at the end of each of `LENGTH` equal parts of the duration."""
+        edges = np.linspace(0, self.duration_s * 1e9, LENGTH + 1)[1:]
+        ends = np.searchsorted(np.array(timeline.t_ns), edges, side="right")
+        if len(ends):
+            ends[-1] = len(timeline)
+        return ends.astype(np.int64)
+
+    def _pass(self, timeline: Timeline, ends: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+        buffers, n = timeline.channel.buffers, timeline.settings.n_subbufs
+        peak = np.zeros(len(buffers), np.int64)
+        losing = [False] * len(buffers)
+        width_s = max(self.duration_s / LENGTH, 1e-9)
+        first = LENGTH - len(ends)
+        samples = []
+        before = counts_of(timeline.channel.stats)
+
+        def changed(_t_ns: int) -> None:
+            for cpu, buf in enumerate(buffers):
+                peak[cpu] = max(peak[cpu], min(n, buf.subbufs_produced - buf.subbufs_consumed))
+            if timeline.position < len(timeline):
+                cpu = timeline.cpu[timeline.position]
+                if timeline.was_lost and not losing[cpu] and len(self.marks) < MOST_MARKS:
+                    self.marks.append(timeline.position + 1)
+                losing[cpu] = timeline.was_lost
+
+        for i, end in enumerate(ends):
+            timeline.forward(int(end), changed)
+            now = counts_of(timeline.channel.stats)
+            t_s = (first + i + 1) * width_s
+            samples.append(np.concatenate([[t_s], lines_of(peak), (now - before) / width_s]))
+            before = now
+            peak[:] = [min(n, buf.subbufs_produced - buf.subbufs_consumed) for buf in buffers]
+        return samples
+
+    # As a History ----------------------------------------------------------------------------------
+
+    def all(self) -> NDArray[np.float64]:
+        """Every sample, shape (n, n_columns)."""
+        return self.samples
+
+    def unsent(self) -> NDArray[np.float64]:
+        """Nothing comes later."""
+        return self.samples[:0]
