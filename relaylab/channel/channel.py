@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -20,7 +21,7 @@ from relaylab.core import ring
 from relaylab.core.journal import Journal
 from relaylab.core.layout import alloc_size
 from relaylab.core.prepare import engine
-from relaylab.errors import ClosedError, ConfigError, EventTooLargeError
+from relaylab.errors import CallbackError, ClosedError, ConfigError, EventTooLargeError
 
 VERSION: Final = 3  # RELAYFS_CHANNEL_VERSION
 _CHUNK_BYTES: Final = 1 << 26  # of a batch, so that Ctrl-C is noticed: some 10 ms
@@ -177,9 +178,13 @@ class Channel:
             addresses = ("write_rows", data.ctypes.data, length)
         chunk = max(1, min(_CHUNK_EVENTS, _CHUNK_BYTES // max(length, 1)))
         progress = np.zeros(2, np.int64)
-        while (first := int(progress[0])) < count:
-            last = min(first + chunk, count)
-            buffer.perform_batch(addresses, first, last, arguments.flag("lock", lock), progress)
+        locked = arguments.flag("lock", lock)
+        with _FirstFailure() as failure:
+            while (first := int(progress[0])) < count:
+                with failure.noted():
+                    buffer.perform_batch(
+                        addresses, first, min(first + chunk, count), locked, progress
+                    )
         return int(progress[1])
 
     def commit(self, cpu: int, offset: int, count: int) -> None:
@@ -301,8 +306,10 @@ class Channel:
     def _each(self, operation: str) -> None:
         self._open_or_raise()
         self._refuse_reentry(operation)
-        for buffer in self.buffers:
-            buffer.perform(operation)
+        with _FirstFailure() as failure:
+            for buffer in self.buffers:
+                with failure.noted():
+                    buffer.perform(operation)
 
     def _refuse_reentry(self, operation: str) -> None:
         for buffer in self.buffers:
@@ -327,6 +334,30 @@ class Channel:
             allowed=f"at most {self.subbuf_size} bytes less what subbuf_start reserves",
             hint="Open the channel with a larger subbuf_size, or split the event.",
         )
+
+
+class _FirstFailure:
+    """Lets an operation go on to its end after a callback failed, and then raises."""
+
+    def __init__(self) -> None:
+        self._first: CallbackError | None = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """A part of the operation, after which the others follow in any case."""
+        try:
+            yield
+        except CallbackError as error:
+            self._first = self._first or error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._first is not None:
+            raise self._first
 
 
 def _not_this_way(*_arguments: Any) -> int:

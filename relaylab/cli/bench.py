@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,9 @@ def batches(rounds: int) -> Iterator[Figure]:
             plain, locked, peer = take_turns(
                 rounds,
                 len(events),
-                lambda events=events: chan.write_many(events, cpu=0, lock=False),
-                lambda events=events: chan.write_many(events, cpu=0, lock=True),
-                lambda events=events: loop.write(events),
+                partial(chan.write_many, events, cpu=0, lock=False),
+                partial(chan.write_many, events, cpu=0, lock=True),
+                partial(loop.write, events),
             )
             goal = _AT_MOST[length]
             what = f"write_many, {length} bytes"

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ class Pipe:
         self._reader.join()
 
 
-def _forget(receiver: "multiprocessing.connection.Connection") -> None:  # type: ignore[name-defined]
+def _forget(receiver: Any) -> None:
     try:
         while True:
             receiver.recv_bytes()

@@ -12,6 +12,7 @@ HOLD_S = 4.0
 """How long what a person did stays in the caption before the live report takes over."""
 
 REPORT_EVERY_S = 1.0
+MOST_TOLD_SINGLY = 3
 
 
 class Caption:
@@ -97,13 +98,18 @@ def describe(records: NDArray[np.void]) -> str:
         Empty for no records.
     """
     parts: list[str] = []
+    consumed = records[records["kind"] == Kind.CONSUMED]
+    if len(consumed) > MOST_TOLD_SINGLY:
+        parts.append(f"the reader consumed {int(consumed['value'].sum())} sub-buffers")
+        records = records[records["kind"] != Kind.CONSUMED][-2 * MOST_TOLD_SINGLY :]
     cpu_named = -1
     for record in records:
         part = _phrase(Kind(int(record["kind"])), int(record["subbuf"]), int(record["value"]))
         cpu = int(record["cpu"])
         parts.append(part if cpu == cpu_named else f"CPU {cpu} {part}")
         cpu_named = cpu
-    return ", ".join(parts) + "." if parts else ""
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _phrase(kind: Kind, subbuf: int, value: int) -> str:

@@ -30,6 +30,7 @@ CPU_COLOURS = (
     "#7F7F7F",
 )
 DASHES = ("solid", "solid", "solid", "solid", "dashed", "dashed", "dashed", "dashed")
+PEAK = ("peak", "#7F7F7F", "dotted", None)
 LOSS_LINES = (
     ("lost_full", "#D55E00", "solid"),
     ("lost_unfull", "#CC79A7", "dashed"),
@@ -37,6 +38,16 @@ LOSS_LINES = (
     ("overwritten_unread", "#E69F00", "dotdash"),
 )
 RATE_LINES = (("offered", "#7F7F7F", "dashed"), ("written", "#0072B2", "solid"))
+
+JUST_NOW = -1e-6
+"""The last tick of the live axis, told from the 0 at which virtual time begins."""
+
+TICKS = (-20, -15, -10, -5, JUST_NOW)
+
+_TIMES = """
+if (tick < 0) return tick > -0.001 ? "now" : `\u2212${-tick} s`;
+return tick < 1 ? `${+(tick * 1000).toPrecision(3)} ms` : `${+tick.toPrecision(3)} s`;
+"""
 
 _SHORT_NUMBERS = """
 const size = Math.abs(tick);
@@ -64,9 +75,8 @@ def series_items() -> dict[str, str]:
     dict
         "occupancy", "loss" and "rate".
     """
-    occupancy = [
-        (f"occupancy_{i}", CPU_COLOURS[i], DASHES[i], "after" if i < LINES else None)
-        for i in range(LINES)
+    occupancy = [(f"occupancy_{i}", CPU_COLOURS[i], DASHES[i], "after") for i in range(LINES)] + [
+        PEAK
     ]
     return {
         "occupancy": _item("occupancy", occupancy),
@@ -96,7 +106,7 @@ def _item(name: str, lines: list[tuple[str, str, str, str | None]]) -> str:
         sizing_mode="stretch_both",
         toolbar_location=None,
         tools="",
-        x_range=Range1d(-SECONDS, 0),
+        x_range=Range1d(-SECONDS, 0, name="x_range"),
         y_range=Range1d(0, 1, name="y_range"),
         output_backend="canvas",
         min_border_left=52,
@@ -129,9 +139,10 @@ def _item(name: str, lines: list[tuple[str, str, str, str | None]]) -> str:
                 line_width=1.2,
             )
         )
-    plot.xaxis.ticker = FixedTicker(ticks=[-20, -15, -10, -5, 0])
-    plot.xaxis.formatter = CustomJSTickFormatter(
-        code='return tick === 0 ? "now" : `${tick} s`;'.replace("-", "−")
+    plot.xaxis.ticker = FixedTicker(ticks=list(TICKS), name="x_ticker")
+    plot.xaxis.formatter = CustomJSTickFormatter(code=_TIMES)
+    plot.add_layout(
+        Span(name="now", location=0, dimension="height", line_color="#7F7F7F", visible=False)
     )
     plot.yaxis.formatter = CustomJSTickFormatter(code=_SHORT_NUMBERS)
     plot.xgrid.visible = False

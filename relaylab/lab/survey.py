@@ -53,17 +53,20 @@ class Survey:
         return ends.astype(np.int64)
 
     def _pass(self, timeline: Timeline, ends: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+        losing = [False] * timeline.settings.n_cpus
         buffers, n = timeline.channel.buffers, timeline.settings.n_subbufs
-        peak = np.zeros(len(buffers), np.int64)
-        losing = [False] * len(buffers)
+        peak = 0
         width_s = max(self.duration_s / LENGTH, 1e-9)
         first = LENGTH - len(ends)
         samples = []
         before = counts_of(timeline.channel.stats)
 
+        def waiting() -> list[int]:
+            return [min(n, buf.subbufs_produced - buf.subbufs_consumed) for buf in buffers]
+
         def changed(_t_ns: int) -> None:
-            for cpu, buf in enumerate(buffers):
-                peak[cpu] = max(peak[cpu], min(n, buf.subbufs_produced - buf.subbufs_consumed))
+            nonlocal peak
+            peak = max(peak, *waiting())
             if timeline.position < len(timeline):
                 cpu = timeline.cpu[timeline.position]
                 if timeline.was_lost and not losing[cpu] and len(self.marks) < MOST_MARKS:
@@ -72,11 +75,12 @@ class Survey:
 
         for i, end in enumerate(ends):
             timeline.forward(int(end), changed)
+            timeline.read_until(int((first + i + 1) * width_s * 1e9), changed)
             now = counts_of(timeline.channel.stats)
             t_s = (first + i + 1) * width_s
-            samples.append(np.concatenate([[t_s], lines_of(peak), (now - before) / width_s]))
-            before = now
-            peak[:] = [min(n, buf.subbufs_produced - buf.subbufs_consumed) for buf in buffers]
+            lines = lines_of(np.array(waiting()))
+            samples.append(np.concatenate([[t_s], lines, [peak], (now - before) / width_s]))
+            before, peak = now, 0
         return samples
 
     # As a History ----------------------------------------------------------------------------------

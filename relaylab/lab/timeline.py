@@ -75,6 +75,8 @@ class Timeline:
         self.was_lost = False
         self.has_reader = True
         self._done_ns = [NEVER] * settings.n_cpus
+        self._next_done_ns = NEVER
+        self._produced = [0] * settings.n_cpus
         self._actions: dict[int, list[str]] = {}
         self._kept: list[tuple[int, Any]] = []
         per_checkpoint = checkpoint_bytes(self.channel)
@@ -97,17 +99,20 @@ class Timeline:
         changed : callable, optional
             Told whenever the journal may have grown.
         """
-        write, buffers = self.channel.write, self.channel.buffers
+        buffers, payload = self.channel.buffers, self._payload
         while self.position < to:
             i = self.position
             t, cpu, size = self.t_ns[i], self.cpu[i], self.size[i]
-            self._let_read_until(t, changed)
+            if t >= self._next_done_ns:
+                self.read_until(t, changed)
             self.now_ns = t
             if size >= 8:
-                struct.pack_into("<II", self._payload, 0, self._number[i], size)
-            before = buffers[cpu].subbufs_produced
-            self.was_lost = not _written(write, self._view[:size], cpu)
-            if buffers[cpu].subbufs_produced != before or self.was_lost:
+                struct.pack_into("<II", payload, 0, self._number[i], size)
+            # bytes, because that is the engine's quick way
+            self.was_lost = not self._write(bytes(self._view[:size]), cpu)
+            produced = buffers[cpu].subbufs_produced
+            if produced != self._produced[cpu] or self.was_lost:
+                self._produced[cpu] = produced
                 self._wake_reader(cpu)
                 changed(t)
             self.position = i + 1
@@ -115,15 +120,26 @@ class Timeline:
             if self.position % self._every == 0:
                 self._keep()
 
-    def back(self, to: int, context: int, changed: Changed = _ignore) -> None:
-        """Be exactly where position `to` was before.
+    def read_until(self, t_ns: int, changed: Changed = _ignore) -> None:
+        """Everything the reader finishes up to `t_ns`, in order; before an event this happens anyway."""
+        while (done := self._next_done_ns) <= t_ns:
+            cpu = self._done_ns.index(done)
+            self.now_ns = done
+            self._consume(cpu)
+            is_idle = self.channel.buffers[cpu].is_empty
+            self._done_ns[cpu] = NEVER if is_idle else done + self.settings.reader.per_subbuf_ns
+            self._next_done_ns = min(self._done_ns)
+            changed(done)
+
+    def go(self, to: int, context: int, changed: Changed = _ignore) -> None:
+        """Be exactly where position `to` was before, or will be, by the nearest checkpoint.
 
         Parameters
         ----------
         to : int
-            0 .. position.
+            0 .. number of events.
         context : int
-            At least so many of the events before are gone through again, for their journal.
+            At least so many of the events before are gone through, for their journal.
         changed : callable, optional
             Told whenever the journal may have grown.
         """
@@ -132,8 +148,9 @@ class Timeline:
         self.position, (memory, self._done_ns, self.now_ns, self.was_lost, self.has_reader) = (
             self._kept[at]
         )
-        self._done_ns = list(self._done_ns)
         memory.restore(self.channel)
+        self._set_done(list(self._done_ns))
+        self._produced = [buf.subbufs_produced for buf in self.channel.buffers]
         if self.position == 0:  # that checkpoint is from before anything was done
             self._act_here(_ignore)
         self.forward(to, changed)
@@ -164,19 +181,15 @@ class Timeline:
 
     # ---------------------------------------------------------------------------------------------
 
-    def _let_read_until(self, t_ns: int, changed: Changed) -> None:
-        """Everything the reader finishes up to `t_ns`, in order."""
-        while True:
-            done = min(self._done_ns)
-            if done > t_ns:
-                return
-            cpu = self._done_ns.index(done)
-            self.now_ns = done
-            self._consume(cpu)
-            self._done_ns[cpu] = NEVER
-            if not self.channel.buffers[cpu].is_empty:
-                self._done_ns[cpu] = done + self.settings.reader.per_subbuf_ns
-            changed(done)
+    def _write(self, event: bytes, cpu: int) -> bool:
+        try:
+            return bool(self.channel.write(event, cpu))
+        except EventTooLargeError:
+            return False  # the engine counted it
+
+    def _set_done(self, done_ns: list[int]) -> None:
+        self._done_ns = done_ns
+        self._next_done_ns = min(done_ns)
 
     def _consume(self, cpu: int) -> None:
         """The oldest sub-buffer that is still whole, and with it those that were overwritten."""
@@ -191,6 +204,7 @@ class Timeline:
             reader = self.settings.reader
             # A reader that costs nothing would never let time go on.
             self._done_ns[cpu] = self.now_ns + max(1, reader.latency_ns + reader.per_subbuf_ns)
+            self._next_done_ns = min(self._done_ns)
 
     def _act_here(self, changed: Changed) -> None:
         for action in self._actions.get(self.position, ()):
@@ -203,11 +217,11 @@ class Timeline:
             self.channel.reset()
         else:
             self.has_reader = action == "attach"
+        if action in ("reset", "detach"):
+            self._set_done([NEVER] * self.settings.n_cpus)
+        self._produced = [buf.subbufs_produced for buf in self.channel.buffers]
         for cpu in range(self.settings.n_cpus):
-            if action in ("reset", "detach"):
-                self._done_ns[cpu] = NEVER
-            else:
-                self._wake_reader(cpu)
+            self._wake_reader(cpu)
         changed(self.now_ns)
 
     def _keep(self) -> None:
@@ -220,13 +234,6 @@ class Timeline:
         """An action at `position` changes what comes after it; at `position` itself the old state holds."""
         kept = [entry for entry in self._kept if entry[0] < position]
         self._kept = kept or self._kept[:1]
-
-
-def _written(write: Any, event: memoryview, cpu: int) -> bool:
-    try:
-        return bool(write(event, cpu))
-    except EventTooLargeError:
-        return False  # counted by the engine
 
 
 def _numbers(cpu: NDArray[np.uint16]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from relaylab.lab.survey import Survey
 from relaylab.lab.timeline import Timeline
 from relaylab.workload import Workload
 
-MOST_EVENTS = 200_000
+MOST_EVENTS = 100_000
 """A virtual run covers the first so many events of a workload: enough for a lesson, at once there."""
 
 DEFAULT_RATE = 500.0
@@ -54,7 +54,7 @@ class VirtualRun:
         self._unread: list[NDArray[np.void]] = []
         self._happened: list[NDArray[np.void]] = []
         self.history = Survey(self.timeline)
-        self.timeline.back(0, 0)
+        self.timeline.go(0, 0)
         self._cursor = self.channel.journal.cursor()
         self._say_where()
 
@@ -165,11 +165,8 @@ class VirtualRun:
         """Go to where `position` events are applied."""
         self.pause()
         target = max(0, min(self.n_events, position))
-        if target < self.position:
-            self._go_back(max(0, target - 1))
-        elif target - self.position > CONTEXT:
-            self.timeline.forward(target - CONTEXT)
-            self._forget_records()
+        if target < self.position or target > self.position + CONTEXT:
+            self._jump(max(0, target - 1))
         if target > self.position:
             self._forward(target - 1, "")
             self._forward(target, self._event_text(target - 1))
@@ -215,12 +212,12 @@ class VirtualRun:
         self.timeline.act(action)
         here = self.position
         self.history = Survey(self.timeline, self.history)
-        self._go_back(here)
+        self._jump(here)
 
-    def _go_back(self, to: int) -> None:
-        """To an earlier position; the journal list shows what led there."""
+    def _jump(self, to: int) -> None:
+        """To another position; the journal list shows what led there."""
         self._forget_records()
-        self.timeline.back(to, CONTEXT, self._note)
+        self.timeline.go(to, CONTEXT, self._note)
 
     def _forward(self, to: int, told: str) -> None:
         """Go on to `to`; the caption tells of the event, else of the last transition."""
@@ -228,7 +225,9 @@ class VirtualRun:
         self.timeline.forward(to, self._note)
         happened = self._happened[-RECENT:]
         if told:
-            self.caption = " ".join([told, *map(describe, happened)])
+            self.caption = " ".join(
+                [told, describe(np.concatenate(happened))] if happened else [told]
+            )
         elif happened:
             self.caption = describe(happened[-1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -553,6 +554,15 @@ def test_a_compiled_subbuf_start_out_of_range_is_a_callback_error(open_channel: 
     with pytest.raises(relaylab.CallbackError, match="17"):
         chan.flush()
     assert [buf.offset for buf in chan.buffers] == [0, 0]
+
+
+def test_opening_again_with_the_same_compiled_callbacks_compiles_nothing(open_channel: Any) -> None:
+    client = compiled_client(np.zeros(8, np.int64))
+    open_channel("first", callbacks=client)
+    began = time.monotonic()
+    for number in range(20):
+        open_channel(f"again{number}_", callbacks=client)
+    assert time.monotonic() - began < 2
 
 
 def test_compiled_and_python_callbacks_can_be_mixed(open_channel: Any) -> None:

@@ -37,7 +37,7 @@ def tells(error: relaylab.RelayError, passed: Any) -> None:
     """The message carries what was passed, and what is allowed or what to do."""
     text = str(error)
     if isinstance(passed, (int, float, str)):
-        assert repr(passed) in text or str(passed) in text
+        assert repr(passed)[:40] in text  # long ones are shortened
     else:
         assert type(passed).__name__ in text or repr(passed) in text
     assert error.allowed or error.hint

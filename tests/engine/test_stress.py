@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from relaylab import Kind, relayfs
+from relaylab import ClosedError, Kind, relayfs
 
 SECONDS = float(os.environ.get("RELAYLAB_STRESS_SECONDS", "2"))
 EVENT = np.dtype([("writer", "<u8"), ("number", "<u8"), ("check", "<u8")])
@@ -258,65 +258,66 @@ def test_an_interrupt_ends_a_long_batch(client: str, lock: bool, fs: Any) -> Non
     assert chan.stats.written == before + 1
 
 
-def test_an_interrupt_ends_waiting_for_another_threads_callback(fs: Any) -> None:
-    entered, leave = threading.Event(), threading.Event()
-    armed: list[bool] = []
-
-    def subbuf_start(*_: Any) -> int:
-        if armed:
-            entered.set()
-            leave.wait(30)
-        return 0
-
-    chan = relayfs.relay_open(
-        "t", None, 16, 4, True, SimpleNamespace(subbuf_start=subbuf_start), fs=fs
-    )
-    armed.append(True)
-    holder = threading.Thread(target=chan.flush, daemon=True)
-    holder.start()
-    assert entered.wait(10)
-    for wait in (
-        lambda: chan.write(b"abc", cpu=0),
-        lambda: chan.write_many(np.zeros((3, 3), np.uint8), cpu=0),
-        chan.flush,
-        chan.reset,
-        chan.close,
-    ):
-        with interrupted_after(0.1):
-            wait()
-    armed.clear()
-    leave.set()
-    holder.join(10)
-    assert not holder.is_alive()
-    assert chan.write(b"abc", cpu=0)
-
-
-def test_a_writer_waits_while_another_threads_callback_holds_the_lock(fs: Any) -> None:
+@contextmanager
+def lock_held(fs: relayfs.RelayFS) -> Iterator[relayfs.Channel]:
+    """A channel whose first buffer another thread has locked, in a callback."""
     entered, leave = threading.Event(), threading.Event()
     armed: list[bool] = []
 
     def subbuf_start(buf: Any, *_: Any) -> int:
-        if armed and buf.cpu == 0:
+        if armed:
             armed.clear()
             entered.set()
             leave.wait(30)
         return 4
 
-    chan = relayfs.relay_open(
-        "t", None, 16, 4, True, SimpleNamespace(subbuf_start=subbuf_start), fs=fs
-    )
+    client = SimpleNamespace(subbuf_start=subbuf_start)
+    chan = relayfs.relay_open("t", None, 16, 4, True, client, fs=fs)
     armed.append(True)
-    holder = threading.Thread(target=chan.flush, daemon=True)
-    waiter = threading.Thread(target=chan.write, args=(b"abc", 0), daemon=True)
-    with watchdog(60):
-        holder.start()
-        assert entered.wait(10)
+    holder = threading.Thread(
+        target=relayfs.relay_switch_subbuf, args=(chan.buffers[0], 0), daemon=True
+    )
+    holder.start()
+    assert entered.wait(10)
+    try:
+        with watchdog(60):
+            yield chan
+    finally:
+        leave.set()
+        holder.join(10)
+    assert not holder.is_alive()
+
+
+def test_an_interrupt_ends_waiting_for_another_threads_callback(fs: Any) -> None:
+    with lock_held(fs) as chan:
+        waits: list[Callable[[], Any]] = [
+            lambda: chan.write(b"abc", cpu=0),
+            lambda: chan.write_many(np.zeros((3, 3), np.uint8), cpu=0),
+            chan.flush,
+            chan.reset,
+        ]
+        for wait in waits:
+            with interrupted_after(0.1):
+                wait()
+    assert chan.write(b"abc", cpu=0)
+
+
+def test_an_interrupted_close_can_be_done_again(fs: Any) -> None:
+    with lock_held(fs) as chan, interrupted_after(0.1):
+        chan.close()
+    with suppress(ClosedError):
+        chan.close()
+    fs.close()
+    assert [buf.released for buf in chan.buffers] == [True, True]
+
+
+def test_a_writer_waits_while_another_threads_callback_holds_the_lock(fs: Any) -> None:
+    with lock_held(fs) as chan:
+        waiter = threading.Thread(target=chan.write, args=(b"abc", 0), daemon=True)
         waiter.start()
         waiter.join(0.2)
         assert waiter.is_alive()
         assert chan.write(b"other", cpu=1)  # other buffers are free
-        leave.set()
-        for thread in (holder, waiter):
-            thread.join(10)
-            assert not thread.is_alive()
+    waiter.join(10)
+    assert not waiter.is_alive()
     assert chan.buffers[0].memory[20:23].tobytes() == b"abc"

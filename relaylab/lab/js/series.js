@@ -5,10 +5,13 @@
  * shifted into their columns and one figure a paint is told that its data changed.
  */
 
-import { make, setText } from "./dom.js";
+import { make } from "./dom.js";
+import { VIRTUAL } from "./frame.js";
 
 const NAMES = ["occupancy", "loss", "rate"];
 const FIGURE_EVERY_MS = 60;
+const SECONDS = 20;
+const LIVE_TICKS = [-20, -15, -10, -5, -1e-6];
 
 /**
  * @typedef {object} Figure
@@ -16,6 +19,9 @@ const FIGURE_EVERY_MS = 60;
  * @property {any} source
  * @property {any} yRange
  * @property {any} capacity
+ * @property {any} xRange
+ * @property {any} ticker
+ * @property {any} now
  * @property {Record<string, Float64Array>} columns
  */
 
@@ -33,6 +39,9 @@ export class Series {
     /** @type {string[]} */
     this.columns = [];
     this.turn = 0;
+    this.isVirtual = false;
+    /** Seconds of a virtual run; 0 while live. */
+    this.span = 0;
     this.stale = 0;
     this.paintedAt = -Infinity;
     this.lineNames = "";
@@ -40,7 +49,7 @@ export class Series {
     this.legend = {};
     this.element = make("section", { class: "rl-series", "aria-label": "Time series" });
     for (const [name, title, unit] of [
-      ["occupancy", "Unread sub-buffers", "peak by CPU; dashed: capacity"],
+      ["occupancy", "Unread sub-buffers", "by CPU"],
       ["loss", "Lost", "events a second, by cause"],
       ["rate", "Events", "a second, over all CPUs"],
     ]) {
@@ -78,6 +87,9 @@ export class Series {
         plot, source, columns,
         yRange: document.get_model_by_name("y_range"),
         capacity: document.get_model_by_name("capacity"),
+        xRange: document.get_model_by_name("x_range"),
+        ticker: document.get_model_by_name("x_ticker"),
+        now: document.get_model_by_name("now"),
       });
     }
     this.#paintLegend("loss", ["buffer full", "at unfull", "too large", "overwritten unread (sub-buffers)"]);
@@ -107,6 +119,9 @@ export class Series {
   take(frame, everything) {
     if (!this.columns.length) return;
     if (everything) this.clear();
+    this.isVirtual = (frame.flags & VIRTUAL) !== 0;
+    if (frame.text.duration_s !== undefined) this.span = this.isVirtual ? frame.text.duration_s : 0;
+    if (this.isVirtual) this.stale = NAMES.length;
     const count = Math.min(this.length, frame.samples.length / frame.nColumns);
     if (!count) return;
     const first = frame.samples.length / frame.nColumns - count;
@@ -115,9 +130,9 @@ export class Series {
       column.copyWithin(0, count);
       for (let i = 0; i < count; i++) column[this.length - count + i] = frame.samples[(first + i) * frame.nColumns + c];
     }
-    // Seconds before now: the axis stands still and only the data moves.
+    // Live: seconds before now, so that the axis stands still and only the data moves.
     const newest = this.times[this.length - 1];
-    for (let i = 0; i < this.length; i++) this.data.t_s[i] = this.times[i] - newest;
+    for (let i = 0; i < this.length; i++) this.data.t_s[i] = this.times[i] - (this.isVirtual ? 0 : newest);
     this.stale = NAMES.length;
   }
 
@@ -135,6 +150,7 @@ export class Series {
     const name = NAMES[this.turn++ % NAMES.length];
     const figure = /** @type {Figure} */ (this.figures.get(name));
     this.#scale(name, figure, frame);
+    this.#place(figure, frame);
     figure.source.change.emit();
   }
 
@@ -153,12 +169,26 @@ export class Series {
     if (figure.yRange.end !== top) figure.yRange.end = top;
   }
 
+  /** Live: the last seconds. Virtual: the whole workload, and a line where one is. @param {Figure} figure @param {import("./frame.js").Frame} frame */
+  #place(figure, frame) {
+    const [start, end] = this.span ? [0, this.span] : [-SECONDS, 0];
+    if (figure.xRange.start !== start || figure.xRange.end !== end) {
+      figure.ticker.ticks = this.span ? [0, 0.25, 0.5, 0.75, 1].map((part) => part * this.span) : LIVE_TICKS;
+      figure.xRange.setv({ start, end });
+      figure.now.visible = this.span > 0;
+    }
+    if (this.span) figure.now.location = frame.tS;
+  }
+
   /** @param {string[]} names */
   #nameLines(names) {
     const key = names.join();
     if (key === this.lineNames) return;
     this.lineNames = key;
     this.#paintLegend("occupancy", names);
+    for (const [name, style] of [["peak", "dotted #7f7f7f"], ["capacity", "dashed #d55e00"]]) {
+      this.legends.get("occupancy")?.append(make("span", {}, [make("i", { style: `border-top: 3px ${style}` }), name]));
+    }
   }
 
   /** @param {string} figure @param {string[]} names */

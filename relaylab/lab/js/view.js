@@ -12,7 +12,7 @@ import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
 import { Transport } from "./transport.js";
 
-const SILENT_MS = 3000;
+const SILENT_MS = 4000;
 const CAPTION_READ_EVERY_MS = 2000;
 /** Digits that change faster than this can't be read, and each change costs a layout. */
 const WORDS_EVERY_MS = 150;
