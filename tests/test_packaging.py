@@ -90,6 +90,16 @@ def test_no_lock_file_and_no_registry_address_is_kept() -> None:
         assert not addresses.search(path.read_bytes()), path
 
 
+def test_every_public_name_resolves_and_no_other_does() -> None:
+    import relaylab
+
+    assert set(relaylab.__all__) <= set(dir(relaylab))
+    for name in relaylab.__all__:
+        assert getattr(relaylab, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'relay_opne'"):
+        _ = relaylab.relay_opne
+
+
 def test_a_newcomer_finds_the_licence_and_the_version() -> None:
     import relaylab
 

@@ -201,7 +201,7 @@ class ChannelBuffer:
 
     def perform(self, operation: str, *arguments: int, locked: bool = True) -> int:
         """Do one of the engine's operations, calling Python callbacks where it asks for them."""
-        pages = self._memory.data  # stays alive for the operation, whoever closes the channel
+        pages = self._alive()  # for the whole operation, whoever closes the channel meanwhile
         result = self._conversation.perform(operation, arguments, locked)
         del pages
         if result == CLOSED:
@@ -212,8 +212,7 @@ class ChannelBuffer:
         self, batch: tuple[Any, ...], first: int, last: int, lock: bool, progress: NDArray[np.int64]
     ) -> None:
         """Write the events `first` to `last` of a batch; `progress` says how far it got."""
-        self._alive()
-        pages = self._memory.data  # stays alive meanwhile, whoever closes the channel
+        pages = self._alive()  # for the whole batch, whoever closes the channel meanwhile
         operation, *where = batch
         arguments = (*where, first, last, int(lock), progress.ctypes.data)
         result = self._conversation.perform_batch(operation, arguments, progress, lock)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Stats:
 
 def stats_of(control: NDArray[np.void]) -> Stats:
     """The statistics in a control block."""
-    block = control[0]
+    block = _at_one_moment(control, control.copy)[0]
     values = {name.name: int(block[name.name]) for name in fields(Stats) if name.name in _COUNTED}
     return Stats(**values, written_bytes=int(block["settled_bytes"]) + int(block["offset"]))
 
@@ -84,10 +86,16 @@ def copy_state(
     control: NDArray[np.void], padding: NDArray[np.uint32], commit: NDArray[np.uint32]
 ) -> tuple[Any, NDArray[np.uint32], NDArray[np.uint32]]:
     """A control block and its arrays as they were at one moment, without stopping anybody."""
+    return _at_one_moment(control, lambda: (control.copy()[0], padding.copy(), commit.copy()))
+
+
+def _at_one_moment(control: NDArray[np.void], copy: Callable[[], T]) -> T:
+    """What `copy` makes while nobody changes what a switch and its consumers share."""
+    edge = control["edge"]
     for _ in range(_TRIES):
-        before = int(control["edge"][0])
-        copied = control.copy()[0], padding.copy(), commit.copy()
-        if before % 2 == 0 and before == int(control["edge"][0]):
+        before = int(edge[0])
+        copied = copy()
+        if before % 2 == 0 and before == int(edge[0]):
             break
     return copied
 

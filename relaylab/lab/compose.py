@@ -10,6 +10,7 @@ from relaylab import units
 from relaylab.lab.frame import LINES, RECORD, Frame, FrameFlag
 from relaylab.lab.inspector import Inspector
 from relaylab.lab.moment import Moment
+from relaylab.lab.settings import exact_size
 
 RECORDS_SHOWN = 60
 RECORDS_PER_FRAME = 20
@@ -143,7 +144,7 @@ class Composer:
 
 
 def _channel_line(moment: Moment, n_cpus: int) -> str:
-    size = units.format_bytes(moment.subbuf_size)
+    size = exact_size(moment.subbuf_size)
     memory = units.format_bytes(moment.subbuf_size * moment.n_subbufs * n_cpus)
     mode = "overwrite" if moment.overwrite else "no overwrite"
     cpus = f"{n_cpus} CPU" if n_cpus == 1 else f"{n_cpus} CPUs"

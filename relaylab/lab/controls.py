@@ -4,7 +4,14 @@ import ipywidgets as widgets
 
 from relaylab import units
 from relaylab.lab.presets import Preset
-from relaylab.lab.settings import MAX_CPUS, MAX_SUBBUFS, Settings, format_speed, parse_speed
+from relaylab.lab.settings import (
+    MAX_CPUS,
+    MAX_SUBBUFS,
+    Settings,
+    exact_size,
+    format_speed,
+    parse_speed,
+)
 
 LIVE, VIRTUAL = "live", "virtual"
 
@@ -14,6 +21,7 @@ class Controls(widgets.HBox):
 
     def __init__(self, presets: list[Preset]) -> None:
         self.presets = presets
+        self._own_rate = ""
         self.open_channel = _button(
             "Open", "rl-open", "Open a channel with these sizes; closes the old one"
         )
@@ -55,7 +63,7 @@ class Controls(widgets.HBox):
             widgets.Text(continuous_update=False),
             "rate",
             "rl-rate",
-            "Events a second over all CPUs: 100 k/s, max, or trace for its own pace",
+            "Events a second over all CPUs: 100 k/s, or max; in virtual time events stepped a second",
         )
         self.time_mode = _input(
             widgets.Dropdown(options=[("live", LIVE), ("virtual, step by step", VIRTUAL)]),
@@ -86,15 +94,28 @@ class Controls(widgets.HBox):
     @property
     def chosen(self) -> Preset:
         """The preset in the menu."""
-        return self.presets[self.preset.value]
+        return self.presets[int(self.preset.value)]
 
-    def show(self, settings: Settings) -> None:
-        """Put settings into the inputs."""
-        self.subbuf_size.value = units.format_bytes(settings.subbuf_size)
+    def show(self, settings: Settings, own_rate: float) -> None:
+        """Put settings into the inputs.
+
+        Parameters
+        ----------
+        settings : Settings
+            What to show.
+        own_rate : float
+            Events a second at the workload's own pace, which a rate of 0 stands for.
+        """
+        self.subbuf_size.value = exact_size(settings.subbuf_size)
         self.n_subbufs.value = settings.n_subbufs
         self.n_cpus.value = settings.n_cpus
         self.overwrite.value = settings.overwrite
-        self.rate.value = format_speed(settings.rate)
+        self.show_rate(settings.rate, own_rate)
+
+    def show_rate(self, rate: float, own_rate: float) -> None:
+        """Put a rate into its input; 0 stands for `own_rate`."""
+        self._own_rate = format_speed(own_rate)
+        self.rate.value = format_speed(rate or own_rate)
 
     def settings(self) -> Settings:
         """What the inputs say.
@@ -114,8 +135,8 @@ class Controls(widgets.HBox):
         )
 
     def parse_rate(self, text: str) -> float:
-        """The rate a text means: as `parse_speed`, and the workload's own pace as it is."""
-        return parse_speed(text)
+        """The rate a text means; what was shown as the workload's own pace means exactly that: 0."""
+        return 0.0 if text.strip() == self._own_rate else parse_speed(text)
 
 
 def _button(label: str, css_class: str, tooltip: str) -> widgets.Button:

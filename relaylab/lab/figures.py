@@ -1,25 +1,35 @@
-"""The Bokeh figures: occupancy, losses by cause, and rates. Built once; only their data changes after that."""
+"""The Bokeh figures: occupancy, losses by cause, and rates.
 
+They are built once; after that only their data changes.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import bokeh
 import numpy as np
 from bokeh.core.json_encoder import serialize_json
 from bokeh.embed import json_item
-from bokeh.models import (
-    ColumnDataSource,
-    CustomJSTickFormatter,
-    FixedTicker,
-    Range1d,
-    Span,
-)
+from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, Range1d
+from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
-from relaylab.lab.frame import COLUMNS, LINES
+from relaylab.lab.frame import LINES
 from relaylab.lab.history import LENGTH, SECONDS
 
-CPU_COLOURS = (
+
+@dataclass(frozen=True)
+class Line:
+    """A column of the samples as a line: its colour, and a dash as second cue."""
+
+    column: str
+    colour: str
+    dash: str
+    is_step: bool = False
+
+
+_CPU_COLOURS = (
     "#0072B2",
     "#E69F00",
     "#009E73",
@@ -29,27 +39,35 @@ CPU_COLOURS = (
     "#8C7A00",
     "#7F7F7F",
 )
-DASHES = ("solid", "solid", "solid", "solid", "dashed", "dashed", "dashed", "dashed")
-PEAK = ("peak", "#7F7F7F", "dotted", None)
-LOSS_LINES = (
-    ("lost_full", "#D55E00", "solid"),
-    ("lost_unfull", "#CC79A7", "dashed"),
-    ("lost_too_large", "#0072B2", "dotted"),
-    ("overwritten_unread", "#E69F00", "dotdash"),
-)
-RATE_LINES = (("offered", "#7F7F7F", "dashed"), ("written", "#0072B2", "solid"))
+_CPU_DASHES = ("solid", "dashed", "dotdash", "dotted") * 2
+_GREY: Final = "#7F7F7F"
 
-JUST_NOW = -1e-6
+FIGURES: Final = {
+    "occupancy": [
+        *(Line(f"occupancy_{i}", _CPU_COLOURS[i], _CPU_DASHES[i], True) for i in range(LINES)),
+        Line("peak", _GREY, "dotted", True),
+    ],
+    "loss": [
+        Line("lost_full", "#D55E00", "solid"),
+        Line("lost_unfull", "#CC79A7", "dashed"),
+        Line("lost_too_large", "#0072B2", "dotted"),
+        Line("overwritten_unread", "#E69F00", "dotdash"),
+    ],
+    "rate": [Line("offered", _GREY, "dashed"), Line("written", "#0072B2", "solid")],
+}
+"""The lines of each figure."""
+
+_JUST_NOW: Final = -1e-6
 """The last tick of the live axis, told from the 0 at which virtual time begins."""
 
-TICKS = (-20, -15, -10, -5, JUST_NOW)
+_TICKS: Final = (-20, -15, -10, -5, _JUST_NOW)
 
-_TIMES = """
+_TIMES: Final = """
 if (tick < 0) return tick > -0.001 ? "now" : `\u2212${-tick} s`;
 return tick < 1 ? `${+(tick * 1000).toPrecision(3)} ms` : `${+tick.toPrecision(3)} s`;
 """
 
-_SHORT_NUMBERS = """
+_SHORT_NUMBERS: Final = """
 const size = Math.abs(tick);
 if (size >= 1e6) return tick / 1e6 + " M";
 if (size >= 1e3) return tick / 1e3 + " k";
@@ -68,66 +86,46 @@ def bokeh_version() -> str:
 
 
 def series_items() -> dict[str, str]:
-    """The figures as JSON for ``Bokeh.embed.embed_item``, by name.
-
-    Returns
-    -------
-    dict
-        "occupancy", "loss" and "rate".
-    """
-    occupancy = [(f"occupancy_{i}", CPU_COLOURS[i], DASHES[i], "after") for i in range(LINES)] + [
-        PEAK
-    ]
-    return {
-        "occupancy": _item("occupancy", occupancy),
-        "loss": _item("loss", [(*line, None) for line in LOSS_LINES]),
-        "rate": _item("rate", [(*line, None) for line in RATE_LINES]),
-    }
+    """The figures as JSON for ``Bokeh.embed.embed_item``, by their names in `FIGURES`."""
+    return {name: _item(name, lines) for name, lines in FIGURES.items()}
 
 
 def legend() -> dict[str, list[tuple[str, str, str]]]:
     """Column, colour and dash of each line, for the page's own legends."""
     return {
-        "occupancy": [(f"occupancy_{i}", CPU_COLOURS[i], DASHES[i]) for i in range(LINES)],
-        "loss": list(LOSS_LINES),
-        "rate": list(RATE_LINES),
+        name: [(line.column, line.colour, line.dash) for line in lines]
+        for name, lines in FIGURES.items()
     }
 
 
-def _item(name: str, lines: list[tuple[str, str, str, str | None]]) -> str:
-    # Float64 columns of a fixed length: the page writes into them in place.
-    empty = {column: np.full(LENGTH, np.nan) for column in COLUMNS}
-    kept = {"t_s", *(column for column, *_ in lines)}
+def _item(name: str, lines: list[Line]) -> str:
+    # Columns of a fixed length: the page writes into them in place.
+    columns = ["t_s", *(line.column for line in lines)]
     source = ColumnDataSource(
-        {column: values for column, values in empty.items() if column in kept}, name="source"
+        {column: np.full(LENGTH, np.nan) for column in columns}, name="source"
     )
     plot = figure(
         name="plot",
         sizing_mode="stretch_both",
         toolbar_location=None,
         tools="",
-        x_range=Range1d(-SECONDS, 0, name="x_range"),
-        y_range=Range1d(0, 1, name="y_range"),
+        x_range=Range1d(start=-SECONDS, end=0, name="x_range"),
+        y_range=Range1d(start=0, end=1, name="y_range"),
         output_backend="canvas",
         min_border_left=52,
-        min_border_right=8,
+        min_border_right=16,
         min_border_top=6,
         background_fill_alpha=0,
         border_fill_alpha=0,
         outline_line_color=None,
         lod_threshold=None,
     )
-    for column, colour, dash, mode in lines:
-        arguments: dict[str, Any] = {
-            "source": source,
-            "line_color": colour,
-            "line_dash": dash,
-            "line_width": 1.6,
-        }
-        if mode is not None:
-            plot.step("t_s", column, mode=mode, **arguments)
+    for line in lines:
+        look: dict[str, Any] = {"line_color": line.colour, "line_dash": line.dash, "line_width": 1.6}
+        if line.is_step:
+            plot.step("t_s", line.column, source=source, mode="after", **look)
         else:
-            plot.line("t_s", column, **arguments)
+            plot.line("t_s", line.column, source=source, **look)
     if name == "occupancy":
         plot.add_layout(
             Span(
@@ -139,13 +137,12 @@ def _item(name: str, lines: list[tuple[str, str, str, str | None]]) -> str:
                 line_width=1.2,
             )
         )
-    plot.xaxis.ticker = FixedTicker(ticks=list(TICKS), name="x_ticker")
-    plot.xaxis.formatter = CustomJSTickFormatter(code=_TIMES)
     plot.add_layout(
-        Span(name="now", location=0, dimension="height", line_color="#7F7F7F", visible=False)
+        Span(name="now", location=0, dimension="height", line_color=_GREY, visible=False)
     )
+    plot.xaxis.ticker = FixedTicker(ticks=list(_TICKS), name="x_ticker")
+    plot.xaxis.formatter = CustomJSTickFormatter(code=_TIMES)
     plot.yaxis.formatter = CustomJSTickFormatter(code=_SHORT_NUMBERS)
     plot.xgrid.visible = False
     plot.axis.minor_tick_line_color = None
-    plot.axis.axis_label_standoff = 4
     return serialize_json(json_item(plot))

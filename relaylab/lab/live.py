@@ -60,9 +60,14 @@ class LiveRun:
             )
         self.channel = channel
         self._cursor = channel.journal.cursor()
+        self.history = History()
+        self._totals: Any | None = None
+        self._dropped = 0
+        self._peaks = Peaks(np.zeros(channel.n_cpus, np.int64))
         self._begin_history()
         self.writers: Any | None = None
         self.drains: list[Any] = []
+        self._files: list[list[Any]] = []
         self.paused = False
         self._opened_s = time.monotonic()
         if workload is not None:
@@ -145,17 +150,18 @@ class LiveRun:
         drain = Drain(
             self.channel, latency_ns=reader.latency_ns, per_subbuf_ns=reader.per_subbuf_ns
         )
+        self._files.append(self._map_all())
+        drain.start()
         if self.paused:
             drain.pause()
-        drain.start()
         self.drains.append(drain)
-        return f"Reader {len(self.drains)} attached to every CPU: it {reader}."
+        return f"Reader {len(self.drains)} attached: it has mapped every buffer, {reader}."
 
     def detach(self) -> str:
         """Detach the reader attached last; says what that means."""
         if not self.drains:
             return "No reader is attached."
-        _end(self.drains.pop())
+        self._end_reader()
         if self.drains:
             return f"Reader detached; {len(self.drains)} still drain the channel."
         if self.channel.overwrite:
@@ -210,7 +216,7 @@ class LiveRun:
         if writers is not None:
             _end(writers)
         while self.drains:
-            _end(self.drains.pop())
+            self._end_reader()
 
     def close(self) -> None:
         """End the threads and close the channel."""
@@ -218,10 +224,25 @@ class LiveRun:
         if not self.channel.closed:
             self.channel.close()
 
+    def _map_all(self) -> list[Any]:
+        """Open and map every buffer's file, as a reader does; a foreign channel's files are not known here."""
+        if self.fs is None:
+            return []
+        held = []
+        for buf in self.channel.buffers:
+            file = self.fs.open_file(buf.path)
+            held += [file.mmap(), file]
+        return held
+
+    def _end_reader(self) -> None:
+        _end(self.drains.pop())
+        for held in self._files.pop():
+            held.close()
+
     def _begin_history(self) -> None:
         self.history = History()
         self._dropped = self._cursor.dropped
-        self._totals: Any | None = None
+        self._totals = None
         self._peaks = Peaks(self.channel.snapshot().subbufs_consumed)
 
     def _speed(self, rate: float) -> float:

@@ -43,7 +43,8 @@ class Moment:
     def occupancy(self) -> NDArray[np.int64]:
         """Unconsumed sub-buffers of each CPU, at most n_subbufs."""
         unconsumed = self.cpus["produced"] - self.cpus["consumed"]
-        return np.clip(unconsumed, 0, self.n_subbufs).astype(np.int64)
+        occupancy: NDArray[np.int64] = np.clip(unconsumed, 0, self.n_subbufs).astype(np.int64)
+        return occupancy
 
     def totals_row(self) -> NDArray[np.int64]:
         """The statistics in the order of `frame.TOTALS`."""

@@ -29,7 +29,7 @@ _STOPPING = [
 ]
 
 
-class _Page(Voila):  # type: ignore[misc]
+class _Page(Voila):
     """Voila with our template, a port that is certain, and an end that leaves nothing behind."""
 
     def __init__(self, wanted_port: int, ready: Callable[[str], None], **kwargs: Any) -> None:

@@ -49,7 +49,8 @@ class Settings:
     overwrite : bool
         Flight recorder (True) or lose what does not fit (False).
     rate : float
-        Events offered a second over all CPUs; infinity is full speed, 0 the workload's own pace.
+        Events offered a second over all CPUs; infinity is full speed, 0 the workload's own pace. In
+        virtual time events stepped a second while playing, 0 a pace that can be followed.
     reader : ReaderModel
         Who drains the channel.
     """
@@ -76,7 +77,7 @@ class Settings:
 
 
 def parse_speed(text: str) -> float:
-    """The rate that a person typed: "100 k/s", "max" for full speed, "trace" for the workload's own.
+    """The rate that a person typed: "100 k/s", or "max" for full speed.
 
     Parameters
     ----------
@@ -86,29 +87,36 @@ def parse_speed(text: str) -> float:
     Returns
     -------
     float
-        Events a second over all CPUs, > 0; infinity is full speed, 0 the workload's own pace.
+        Events a second over all CPUs, > 0; infinity is full speed.
+
+    Raises
+    ------
+    ConfigError
+        No rate, or 0.
     """
-    word = text.strip().lower()
-    if word in ("max", "full", "full speed", "inf"):
+    if text.strip().lower() in ("max", "full speed", "inf"):
         return FULL_SPEED
-    if word in ("", "trace", "real time", "as recorded"):
-        return 0.0
-    rate = units.parse_rate(text, "rate")
+    allowed = 'events a second, such as "100 k/s", or "max"'
+    try:
+        rate = units.parse_rate(text, "rate")
+    except ConfigError as error:
+        raise ConfigError("rate", passed=text, allowed=allowed) from error
     if rate == 0:
-        raise ConfigError(
-            "rate",
-            passed=text,
-            allowed='more than 0 /s, "max" or "trace"',
-            hint="Use Pause to halt.",
-        )
+        raise ConfigError("rate", passed=text, allowed=allowed, hint="To halt press Pause.")
     return rate
 
 
 def format_speed(rate: float) -> str:
-    """The text that `parse_speed` reads as this rate."""
-    if rate == FULL_SPEED:
-        return "max"
-    return units.format_rate(rate) if rate else "trace"
+    """The text that `parse_speed` reads as this rate, to three digits."""
+    return "max" if rate == FULL_SPEED else units.format_rate(rate)
+
+
+def exact_size(count: int) -> str:
+    """A number of bytes as a text that means exactly that."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if count and count % 2**power == 0:
+            return f"{count >> power} {unit}"
+    return f"{count} B"
 
 
 def _within(what: str, value: int, least: int, most: int, unit: str) -> None:

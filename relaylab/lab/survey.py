@@ -1,7 +1,5 @@
 """What a whole virtual run looks like: its curves and where losses begin, known before it is played."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,14 +33,13 @@ class Survey:
         """
         start = timeline.position
         self.duration_s = (timeline.t_ns[-1] if len(timeline) else 0) / 1e9
-        self.marks = [] if before is None else [mark for mark in before.marks if mark <= start]
-        self._is_new = True
+        known: list[int] = [] if before is None else before.marks
+        self.marks: list[int] = [mark for mark in known if mark <= start]
         ends = self._bin_ends(timeline)
         kept = 0 if before is None else int(np.searchsorted(ends, start, side="right"))
         rows = [] if before is None else list(before.samples[:kept])
-        self.samples = np.array([*rows, *self._pass(timeline, ends[kept:])]).reshape(
-            -1, len(COLUMNS)
-        )
+        samples = np.array([*rows, *self._pass(timeline, ends[kept:])])
+        self.samples: NDArray[np.float64] = samples.reshape(-1, len(COLUMNS))
 
     def _bin_ends(self, timeline: Timeline) -> NDArray[np.int64]:
         """The position at the end of each of `LENGTH` equal parts of the duration."""

@@ -17,7 +17,7 @@ from relaylab.lab.session import Session
 from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings
 from relaylab.lab.spread import spread
 from relaylab.lab.view import View
-from relaylab.lab.virtual import VirtualRun
+from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
 from relaylab.workload import Workload
 
 _WAIT_S = 30.0
@@ -58,8 +58,6 @@ class Workbench(widgets.VBox):
     >>> wb.state["totals"]["written"]  # doctest: +SKIP
     """
 
-    _session: Session | None = None
-
     def __init__(
         self,
         channel: Any | None = None,
@@ -81,7 +79,8 @@ class Workbench(widgets.VBox):
         self._connect()
         self._reader = reader
         try:
-            self._controls.show(self._controls.chosen.settings)
+            preset = self._controls.chosen
+            self._controls.show(preset.settings, self._own_rate(preset.settings.n_cpus))
             if channel is not None:
                 self._watch(channel, workload)
             else:
@@ -139,38 +138,39 @@ class Workbench(widgets.VBox):
         ConfigError
             A value that is not allowed; what was open stays open.
         """
-        if (
-            self._session is None
-        ):  # ipywidgets opens its comm by this name, before there is a session
+        if not self._is_up:  # ipywidgets opens its comm by this name, before there is a session
             super().open()
             return
         controls = self._controls
-        given = {
-            "subbuf_size": None
-            if subbuf_size is None
-            else units.parse_bytes(subbuf_size, "subbuf_size"),
-            "n_subbufs": n_subbufs,
-            "n_cpus": n_cpus,
-            "overwrite": overwrite,
-        }
+        shown = controls.settings()
+        size = shown.subbuf_size
+        if subbuf_size is not None:
+            size = units.parse_bytes(subbuf_size, "subbuf_size")
         settings = dataclasses.replace(
-            controls.settings(),
-            **{name: value for name, value in given.items() if value is not None},
+            shown,
+            subbuf_size=size,
+            n_subbufs=shown.n_subbufs if n_subbufs is None else n_subbufs,
+            n_cpus=shown.n_cpus if n_cpus is None else n_cpus,
+            overwrite=shown.overwrite if overwrite is None else bool(overwrite),
         )
         if rate is not None:
             settings = dataclasses.replace(settings, rate=controls.parse_rate(str(rate)))
         if speed is not None:
             settings = dataclasses.replace(settings, rate=self._rate_of(speed, settings.n_cpus))
-        controls.show(settings)
+        controls.show(settings, self._own_rate(settings.n_cpus))
         self._open(settings).result(_WAIT_S)
 
     def close(self) -> None:
         """Stop the threads, close the channel the workbench opened, and remove the widget."""
-        if self._session is not None:
+        if self._is_up:
             self._session.end()
         super().close()
 
     # ------------------------------------------------------------------------------------------
+
+    @property
+    def _is_up(self) -> bool:
+        return "_session" in self.__dict__
 
     def _connect(self) -> None:
         controls, session = self._controls, self._session
@@ -182,7 +182,7 @@ class Workbench(widgets.VBox):
         controls.detach.on_click(lambda _: session.do("detach"))
         controls.preset.observe(lambda _: self._guarded(self._take_preset), "value")
         controls.rate.observe(lambda _: self._guarded(self._take_rate), "value")
-        controls.time_mode.observe(lambda _: self._guarded(self._open_as_shown_if_open), "value")
+        controls.time_mode.observe(lambda _: self._guarded(self._change_time), "value")
 
     def _take_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """A message of the view. It may come on any thread: all it does is put a command."""
@@ -220,21 +220,28 @@ class Workbench(widgets.VBox):
         if self._session.status != "closed":
             self._open_as_shown()
 
+    def _change_time(self) -> None:
+        """Rates mean something else in virtual time, so each kind of time begins with its own."""
+        self._controls.show_rate(0.0, self._own_rate(self._controls.n_cpus.value))
+        self._open_as_shown_if_open()
+
     def _take_preset(self) -> None:
-        self._controls.show(self._controls.chosen.settings)
+        settings = self._controls.chosen.settings
+        self._controls.show(settings, self._own_rate(settings.n_cpus))
         self._open_as_shown_if_open()
 
     def _take_rate(self) -> None:
-        self._session.do("set_rate", rate=self._controls.settings().rate)
+        controls = self._controls
+        self._session.do("set_rate", rate=controls.parse_rate(controls.rate.value))
 
     def _open(self, settings: Settings) -> Any:
         if self._reader is not None:
             settings = dataclasses.replace(settings, reader=self._reader)
         preset = self._controls.chosen
+        workload = self._workload(settings.n_cpus)
         kind = VirtualRun if self._controls.time_mode.value == VIRTUAL else LiveRun
 
         def make() -> Any:
-            workload = spread(preset.workload(settings.n_cpus), settings.n_cpus)
             return kind(settings, workload, preset.name)
 
         return self._session.do("open", make=make, told=preset.lesson)
@@ -247,16 +254,12 @@ class Workbench(widgets.VBox):
             overwrite=bool(channel.overwrite),
             reader=self._reader or self._controls.chosen.settings.reader,
         )
-        self._controls.show(settings)
-        preset = self._controls.chosen
+        self._controls.show(settings, self._own_rate(settings.n_cpus))
+        offered = None if workload is None else self._workload(settings.n_cpus)
+        name = "" if offered is None else self._controls.chosen.name
 
         def make() -> Any:
-            offered = (
-                None
-                if workload is None
-                else spread(preset.workload(settings.n_cpus), settings.n_cpus)
-            )
-            return LiveRun(settings, offered, preset.name if offered is not None else "", channel)
+            return LiveRun(settings, offered, name, channel)
 
         told = (
             f"Watching the channel {channel.name!r}: what your program does with it is shown here."
@@ -264,11 +267,20 @@ class Workbench(widgets.VBox):
         self._session.do("open", make=make, told=told).result(_WAIT_S)
 
     def _rate_of(self, speed: float, n_cpus: int) -> float:
-        if speed <= 0:
+        if not speed > 0:
             raise ConfigError("speed", passed=speed, allowed="more than 0; inf is full speed")
-        if math.isinf(speed):
-            return FULL_SPEED
-        return speed * spread(self._controls.chosen.workload(n_cpus), n_cpus).rate
+        if speed == 1:
+            return 0.0
+        return FULL_SPEED if math.isinf(speed) else speed * self._own_rate(n_cpus)
+
+    def _own_rate(self, n_cpus: int) -> float:
+        """Events a second of the chosen workload on so many CPUs; in virtual time a pace to follow."""
+        if self._controls.time_mode.value == VIRTUAL:
+            return DEFAULT_RATE
+        return self._workload(n_cpus).rate or 1.0
+
+    def _workload(self, n_cpus: int) -> Workload:
+        return spread(self._controls.chosen.workload(n_cpus), n_cpus)
 
 
 def _presets_with(workload: Workload | str | Path | None) -> list[Preset]:

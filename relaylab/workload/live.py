@@ -19,7 +19,7 @@ from relaylab.channel import Channel, ChannelBuffer
 from relaylab.channel.conversation import report_unraisable
 from relaylab.core import run
 from relaylab.core.prepare import engine
-from relaylab.errors import ClosedError, ConfigError
+from relaylab.errors import CallbackError, ClosedError, ConfigError
 from relaylab.workload.trace import Workload
 
 _PACE_ONE: Final = 1 << 20
@@ -201,7 +201,10 @@ class Writers(_Threads):
             self._stop.ctypes.data,
             _BUDGET,
         )
-        buf.perform(self._operation, *arguments)
+        try:
+            buf.perform(self._operation, *arguments)
+        except CallbackError as error:  # the event is dealt with: go on with the next
+            report_unraisable(error, self)
 
 
 class _Share:
@@ -299,7 +302,6 @@ class Drain(_Threads):
             per_mib,
             place.ctypes.data,
             self._stop.ctypes.data,
-            locked=False,
         )
 
 

@@ -16,6 +16,7 @@ WRITE_UNTIL_FULL = """
 from relaylab import relayfs
 with relayfs.RelayFS(n_cpus=1) as fs:
     chan = relayfs.relay_open("t", None, 16, 4, False, None, fs=fs)
+    print("from", relayfs.__file__)
     print("written", sum(chan.write(bytes(16), cpu=0) for _ in range(9)))
 """
 
@@ -35,6 +36,7 @@ def run(package: Path, **environment: str) -> str:
     inherited = {key: os.environ[key] for key in os.environ if not key.startswith("NUMBA_")}
     done = subprocess.run(
         [sys.executable, "-c", WRITE_UNTIL_FULL],
+        cwd=package.parent,  # python -c looks for modules here first
         env=inherited | own | {"NUMBA_DEBUG_CACHE": "1"} | environment,
         capture_output=True,
         text=True,
@@ -42,6 +44,7 @@ def run(package: Path, **environment: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert f"from {package}" in done.stdout
     return done.stdout
 
 

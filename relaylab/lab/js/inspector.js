@@ -31,7 +31,7 @@ export class Inspector {
     setText(this.title, `CPU ${at.cpu}, sub-buffer ${at.subbuf}`);
     setText(this.meaning, `${STATE_LETTERS[at.state] ? `${STATE_LETTERS[at.state]} · ` : ""}${at.meaning}`);
     const sequence = at.sequence === null ? "never filled" : `sequence ${grouped(at.sequence)}`;
-    setText(this.numbers, `${sequence} · ${grouped(at.used)} of ${grouped(at.size)} B used · padding ${grouped(at.padding)} B · commit ${grouped(at.commit)} B`);
+    setText(this.numbers, `${sequence} · ${grouped(at.used)} of ${grouped(at.size)} B used · padding ${grouped(at.padding)} · commit ${grouped(at.commit)}`);
     this.#paintHex(frame.memory, at);
   }
 

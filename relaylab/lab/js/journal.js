@@ -90,8 +90,8 @@ export class Journal {
     const newest = shown.slice(-ROWS).reverse();
     this.rows.forEach((row, i) => this.#fill(row, newest[i]));
     if (!newest.length) setText(/** @type {HTMLElement} */ (this.rows[0].cells[2]), this.records.length ? "nothing of that kind among the newest" : "nothing happened yet");
-    setText(this.note, this.skipped ? `${short(this.skipped)} too many to list` : "newest first");
-    this.note.title = "Records of a crowd that were left out of the list";
+    setText(this.note, this.skipped ? `${short(this.skipped)} more` : "newest first");
+    this.note.title = "Newest first. When too many come at once, the newest are listed and the others counted here.";
   }
 
   /** @param {HTMLTableRowElement} row @param {import("./frame.js").JournalRecord | undefined} record */

@@ -81,8 +81,7 @@ export class Series {
       /** @type {Record<string, Float64Array>} */
       const columns = {};
       for (const column of Object.keys(toObject(source.data))) columns[column] = this.data[column];
-      // Our arrays become the source's own, so that later writes need no copy.
-      source.data = columns;
+      adopt(source, columns);
       this.figures.set(name, {
         plot, source, columns,
         yRange: document.get_model_by_name("y_range"),
@@ -92,7 +91,7 @@ export class Series {
         now: document.get_model_by_name("now"),
       });
     }
-    this.#paintLegend("loss", ["buffer full", "at unfull", "too large", "overwritten unread (sub-buffers)"]);
+    this.#paintLegend("loss", ["full", "at unfull", "too large", "sub-buffers overwritten"]);
     this.#paintLegend("rate", ["offered", "written"]);
   }
 
@@ -201,6 +200,18 @@ export class Series {
       return make("span", {}, [key, name]);
     }));
   }
+}
+
+/**
+ * Our arrays become the source's own, so that later writes need no copy.
+ * @param {any} source @param {Record<string, Float64Array>} columns
+ */
+function adopt(source, columns) {
+  // BokehJS ignores data that equals what it has, and all are empty at first.
+  const first = Object.values(columns).map((column) => column[0]);
+  for (const column of Object.values(columns)) column[0] = 0;
+  source.data = columns;
+  Object.values(columns).forEach((column, i) => { column[0] = first[i]; });
 }
 
 /** @param {any} data a Map in newer BokehJS, an object in older @returns {Record<string, any>} */
