@@ -8,7 +8,7 @@ import pytest
 
 from relaylab import relayfs
 from relaylab.channel import Channel
-from relaylab.cli import bench, peers
+from relaylab.cli import measure, peers
 
 Benchmark = Callable[..., Any]
 
@@ -28,7 +28,7 @@ def events_of(length: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.ones(((1 << 20) // length, length), np.uint8)
 
 
-@pytest.mark.parametrize("length", bench.LENGTHS)
+@pytest.mark.parametrize("length", measure.LENGTHS)
 @pytest.mark.parametrize("lock", [False, True], ids=["unlocked", "locked"])
 def test_write_many(benchmark: Benchmark, chan: Channel, length: int, lock: bool) -> None:
     benchmark.group = f"{length} bytes"  # type: ignore[attr-defined]
@@ -36,7 +36,7 @@ def test_write_many(benchmark: Benchmark, chan: Channel, length: int, lock: bool
     assert benchmark(chan.write_many, events, cpu=0, lock=lock) == len(events)
 
 
-@pytest.mark.parametrize("length", bench.LENGTHS)
+@pytest.mark.parametrize("length", measure.LENGTHS)
 def test_memcpy_loop_in_c(benchmark: Benchmark, loop: peers.MemcpyLoop, length: int) -> None:
     benchmark.group = f"{length} bytes"  # type: ignore[attr-defined]
     benchmark(loop.write, events_of(length))
@@ -55,6 +55,6 @@ def test_pipe_send(benchmark: Benchmark) -> None:
 
 @pytest.mark.parametrize("figure", ["batches", "single_writes", "starts"])
 def test_every_figure_is_a_finite_ratio(figure: str) -> None:
-    for measured in getattr(bench, figure)(3):
+    for measured in getattr(measure, figure)(3):
         assert 0 < measured.engine < 1e9
         assert np.isfinite(measured.value)
