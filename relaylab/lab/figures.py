@@ -26,7 +26,6 @@ class Line:
     column: str
     colour: str
     dash: str
-    is_step: bool = False
 
 
 _CPU_COLOURS = (
@@ -39,13 +38,12 @@ _CPU_COLOURS = (
     "#8C7A00",
     "#7F7F7F",
 )
-_CPU_DASHES = ("solid", "dashed", "dotdash", "dotted") * 2
 _GREY: Final = "#7F7F7F"
 
 FIGURES: Final = {
     "occupancy": [
-        *(Line(f"occupancy_{i}", _CPU_COLOURS[i], _CPU_DASHES[i], True) for i in range(LINES)),
-        Line("peak", _GREY, "dotted", True),
+        Line(f"occupancy_{i}", _CPU_COLOURS[i], "solid" if i < 4 else "dashed")
+        for i in range(LINES)
     ],
     "loss": [
         Line("lost_full", "#D55E00", "solid"),
@@ -121,11 +119,8 @@ def _item(name: str, lines: list[Line]) -> str:
         lod_threshold=None,
     )
     for line in lines:
-        look: dict[str, Any] = {"line_color": line.colour, "line_dash": line.dash, "line_width": 1.6}
-        if line.is_step:
-            plot.step("t_s", line.column, source=source, mode="after", **look)
-        else:
-            plot.line("t_s", line.column, source=source, **look)
+        look: dict[str, Any] = {"line_color": line.colour, "line_dash": line.dash, "line_width": 1.5}
+        plot.line("t_s", line.column, source=source, **look)
     if name == "occupancy":
         plot.add_layout(
             Span(

@@ -3,15 +3,20 @@
 from dataclasses import dataclass
 
 UNDER_WAY = 3
+
 SILENT_S = 3.0
-"""A view that has not acknowledged for so long while frames were under way does not hold up others."""
+"""A view that has painted nothing for so long though frames were sent does not hold up others."""
+
+GONE_S = 12.0
+"""A view answers every beat, hidden or not; one that has said nothing for so long is gone."""
 
 
 @dataclass
 class _View:
     acknowledged: int
+    painted_s: float
     heard_s: float
-    visible: bool = True
+    is_visible: bool = True
 
 
 class Flow:
@@ -22,46 +27,58 @@ class Flow:
         self._views: dict[str, _View] = {}
 
     @property
-    def known(self) -> bool:
+    def has_views(self) -> bool:
         """Whether any view is there, visible or not."""
         return bool(self._views)
 
     @property
-    def has_views(self) -> bool:
-        """Whether any view said that it is there and visible."""
-        return any(view.visible for view in self._views.values())
+    def is_watched(self) -> bool:
+        """Whether any view is there and visible."""
+        return any(view.is_visible for view in self._views.values())
 
-    def hello(self, view: str, now_s: float) -> None:
-        """A view is there; it has seen nothing yet and wants all."""
-        self._views[view] = _View(self.sent, now_s)
+    def hear(self, view: str, now_s: float) -> bool:
+        """A view said something; whether it was unknown and needs everything."""
+        is_new = view not in self._views
+        if is_new:
+            self._views[view] = _View(self.sent, now_s, now_s)
+        self._views[view].heard_s = now_s
+        return is_new
 
     def goodbye(self, view: str) -> None:
         """A view is gone."""
         self._views.pop(view, None)
 
-    def set_visible(self, view: str, visible: bool, now_s: float) -> None:
-        """A view's tab was hidden or shown again."""
-        if view in self._views:
-            self._views[view] = _View(self.sent, now_s, visible)
+    def set_visible(self, view: str, is_visible: bool, now_s: float) -> None:
+        """A view's tab was hidden, or is shown again and starts afresh."""
+        self._views[view] = _View(self.sent, now_s, now_s, is_visible)
 
-    def acknowledge(self, view: str, seq: int, now_s: float) -> None:
+    def painted(self, view: str, seq: int, now_s: float) -> None:
         """A view painted frame `seq` and all before it."""
-        known = self._views.setdefault(view, _View(seq, now_s))
+        known = self._views[view]
         known.acknowledged = max(known.acknowledged, seq)
-        known.heard_s = now_s
+        known.painted_s = now_s
+
+    def forget_gone(self, now_s: float) -> None:
+        """Forget views that no longer answer."""
+        for name, view in list(self._views.items()):
+            if now_s - view.heard_s > GONE_S:
+                del self._views[name]
 
     def may_send(self, now_s: float) -> bool:
         """Whether a frame may go out: somebody looks, and at most `UNDER_WAY` are unpainted."""
-        watching = [view for view in self._views.values() if view.visible]
-        behind = [
-            self.sent - view.acknowledged for view in watching if not self._silent(view, now_s)
+        painting = [
+            view
+            for view in self._views.values()
+            if view.is_visible and not self._is_silent(view, now_s)
         ]
-        return bool(watching) and bool(behind) and max(behind) < UNDER_WAY
+        return bool(painting) and all(
+            self.sent - view.acknowledged < UNDER_WAY for view in painting
+        )
 
     def send(self) -> int:
         """The sequence number of the frame that goes out now."""
         self.sent += 1
         return self.sent
 
-    def _silent(self, view: _View, now_s: float) -> bool:
-        return self.sent > view.acknowledged and now_s - view.heard_s > SILENT_S
+    def _is_silent(self, view: _View, now_s: float) -> bool:
+        return self.sent > view.acknowledged and now_s - view.painted_s > SILENT_S

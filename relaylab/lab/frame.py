@@ -57,7 +57,6 @@ LINES: Final = 8
 COLUMNS: Final = (
     "t_s",
     *(f"occupancy_{i}" for i in range(LINES)),
-    "peak",
     "offered",
     "written",
     "lost_full",
@@ -65,8 +64,8 @@ COLUMNS: Final = (
     "lost_too_large",
     "overwritten_unread",
 )
-"""Columns of a sample: seconds; sub-buffers waiting, and the most that did on any CPU since the sample before; then
-events (overwritten: sub-buffers) a second."""
+"""Columns of a sample: seconds; the most sub-buffers that waited since the sample before; then events
+(overwritten: sub-buffers) a second."""
 
 
 class CellState(IntEnum):

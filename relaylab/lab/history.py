@@ -25,7 +25,7 @@ class History:
         self._counts: deque[tuple[float, NDArray[np.float64]]] = deque()
         self._unsent = 0
 
-    def sample(self, t_s: float, occupancy: NDArray[np.int64], peak: int, totals: Any) -> None:
+    def sample(self, t_s: float, occupancy: NDArray[np.int64], totals: Any) -> None:
         """Take one sample.
 
         Parameters
@@ -33,9 +33,7 @@ class History:
         t_s : float
             When, in seconds of the session.
         occupancy : ndarray of int64, shape (n_cpus,)
-            Unconsumed sub-buffers.
-        peak : int
-            The most of any CPU since the sample before.
+            The most unconsumed sub-buffers since the sample before.
         totals : object
             ``chan.stats``.
         """
@@ -46,7 +44,7 @@ class History:
         before_t, before = self._counts[0]
         elapsed = t_s - before_t
         rates = (counts - before) / elapsed if elapsed > 0 else np.zeros(len(counts))
-        self._samples.append(np.concatenate([[t_s], lines_of(occupancy), [peak], rates]))
+        self._samples.append(np.concatenate([[t_s], lines_of(occupancy), rates]))
         self._unsent = min(self._unsent + 1, LENGTH)
 
     def unsent(self) -> NDArray[np.float64]:

@@ -207,8 +207,8 @@ class LiveRun:
         peaks = self._peaks.take(records, moment.occupancy, moment.snapshot.subbufs_consumed)
         if self.is_running or moment.totals != self._totals:
             self._totals = moment.totals
-            peak = min(int(peaks.max()), moment.n_subbufs)
-            self.history.sample(self.clock_s, moment.occupancy, peak, moment.totals)
+            peaks = np.minimum(peaks, moment.n_subbufs)
+            self.history.sample(self.clock_s, peaks, moment.totals)
 
     def stop(self) -> None:
         """End the threads; the channel stays open."""

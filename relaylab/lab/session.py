@@ -42,6 +42,7 @@ class Session:
         self._ending = False
         self._flow = Flow()
         self._beat_at = 0.0
+        self._is_unwatched = False
         self._run: Any | None = None
         self._moment: Moment | None = None
         self._error = ""
@@ -125,7 +126,7 @@ class Session:
                 command = self._commands.get(timeout=max(0.0, next_look - time.monotonic()))
             except queue.Empty:
                 self._guarded(self._tick)
-                pace = FRAMES_PER_S if self._flow.has_views else UNWATCHED_LOOKS_PER_S
+                pace = FRAMES_PER_S if self._flow.is_watched else UNWATCHED_LOOKS_PER_S
                 next_look = max(next_look + 1 / pace, time.monotonic())
             else:
                 self._obey(command)
@@ -196,25 +197,47 @@ class Session:
 
     def _beat(self, now: float) -> None:
         """Tell views once a second that the kernel is there, whether or not they paint."""
-        if self._flow.known and now >= self._beat_at:
-            self._beat_at = now + BEAT_EVERY_S
-            self._send({"kind": "beat", "status": self.status}, [])
+        if not self._flow.has_views or now < self._beat_at:
+            return
+        self._beat_at = now + BEAT_EVERY_S
+        self._send({"kind": "beat", "status": self.status}, [])
+        self._flow.forget_gone(now)
+        run = self._run
+        if not self._flow.has_views and run is not None and run.is_running:
+            # Pages that were closed must not leave writers at full speed behind.
+            run.pause()
+            self._is_unwatched = True
+            self._caption.hold("Paused because nobody looked.")
 
     # Commands: views ----------------------------------------------------------------------------
 
+    def _do_hear(self, view: str) -> None:
+        if self._flow.hear(view, time.monotonic()):
+            self._welcome()
+
     def _do_hello(self, view: str) -> None:
-        self._flow.hello(view, time.monotonic())
-        self._composer.want_all()
+        self._flow.goodbye(view)
+        self._do_hear(view)
 
     def _do_goodbye(self, view: str) -> None:
         self._flow.goodbye(view)
 
     def _do_visible(self, view: str, visible: bool) -> None:
         self._flow.set_visible(view, visible, time.monotonic())
-        self._composer.want_all()
+        self._welcome()
 
     def _do_painted(self, view: str, seq: int) -> None:
-        self._flow.acknowledge(view, seq, time.monotonic())
+        self._do_hear(view)
+        self._flow.painted(view, seq, time.monotonic())
+
+    def _welcome(self) -> None:
+        """A view that is new, or back, gets everything."""
+        self._composer.want_all()
+        run = self._run
+        if self._is_unwatched and run is not None and not run.channel.closed:
+            run.resume()
+            self._caption.say("Somebody looks again: playing on.", time.monotonic())
+        self._is_unwatched = False
 
     def _do_select(self, cpu: int, subbuf: int) -> None:
         if self._run is not None:
@@ -234,6 +257,7 @@ class Session:
         self._run = run
         self._error = ""
         self._moment = None
+        self._is_unwatched = False
         self._composer.start_run(run.is_virtual)
         self._caption.say(told, time.monotonic())
         run.start()

@@ -52,7 +52,7 @@ class Survey:
     def _pass(self, timeline: Timeline, ends: NDArray[np.int64]) -> list[NDArray[np.float64]]:
         losing = [False] * timeline.settings.n_cpus
         buffers, n = timeline.channel.buffers, timeline.settings.n_subbufs
-        peak = 0
+        peaks = np.zeros(len(timeline.channel.buffers), np.int64)
         width_s = max(self.duration_s / LENGTH, 1e-9)
         first = LENGTH - len(ends)
         samples = []
@@ -62,8 +62,7 @@ class Survey:
             return [min(n, buf.subbufs_produced - buf.subbufs_consumed) for buf in buffers]
 
         def changed(_t_ns: int) -> None:
-            nonlocal peak
-            peak = max(peak, *waiting())
+            np.maximum(peaks, waiting(), out=peaks)
             if timeline.position < len(timeline):
                 cpu = timeline.cpu[timeline.position]
                 if timeline.was_lost and not losing[cpu] and len(self.marks) < MOST_MARKS:
@@ -75,9 +74,9 @@ class Survey:
             timeline.read_until(int((first + i + 1) * width_s * 1e9), changed)
             now = counts_of(timeline.channel.stats)
             t_s = (first + i + 1) * width_s
-            lines = lines_of(np.array(waiting()))
-            samples.append(np.concatenate([[t_s], lines, [peak], (now - before) / width_s]))
-            before, peak = now, 0
+            samples.append(np.concatenate([[t_s], lines_of(peaks), (now - before) / width_s]))
+            before = now
+            peaks[:] = waiting()
         return samples
 
     # As a History ----------------------------------------------------------------------------------

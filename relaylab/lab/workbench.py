@@ -188,7 +188,7 @@ class Workbench(widgets.VBox):
         """A message of the view. It may come on any thread: all it does is put a command."""
         what = content.pop("do", "")
         view = content.pop("view", "")
-        if what in ("hello", "goodbye", "visible", "painted"):
+        if what in ("hello", "hear", "goodbye", "visible", "painted"):
             self._session.do(what, view=view, **content)
         elif what in ("select", "play", "pause"):
             self._session.do(what, **content)

@@ -7,12 +7,14 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
+from engine.compiled_client import shared_words
 from engine.observe import CALLBACKS, Recorder, channel_state, payload
 
 import relaylab
-from relaylab import relayfs
+from relaylab import jit, relayfs
 
 FILL = 16  # bytes of a sub-buffer of `open_channel`
 
@@ -331,6 +333,36 @@ def test_a_flush_goes_on_to_the_other_cpus_before_it_raises(open_channel: Any) -
     assert [buf.subbufs_produced for buf in chan.buffers] == [1, 1]
 
 
+def test_a_batch_goes_on_to_its_end_before_it_raises(open_channel: Any) -> None:
+    client = Recorder()
+    chan = open_channel(callbacks=client, overwrite=True)
+    client.fail = "subbuf_start"
+    with pytest.raises(relaylab.CallbackError):
+        chan.write_many(np.zeros((10, 16), np.uint8), cpu=0)
+    assert chan.stats.written == 10
+
+
+def test_the_first_of_several_failures_is_the_cause(open_channel: Any) -> None:
+    class Client:
+        armed = False
+
+        def subbuf_start(self, *_: Any) -> int:
+            if self.armed:
+                raise KeyError("second")
+            return 0
+
+        def deliver(self, *_: Any) -> None:
+            raise LookupError("first")
+
+    client = Client()
+    chan = open_channel(callbacks=client)
+    client.armed = True
+    with pytest.raises(relaylab.CallbackError) as caught:
+        chan.flush()
+    assert caught.value.__cause__.args == ("first",)
+    assert [buf.subbufs_produced for buf in chan.buffers] == [1, 1]
+
+
 def test_a_commit_whose_deliver_fails_is_counted(open_channel: Any) -> None:
     client = failing("deliver")
     chan = open_channel(callbacks=client)
@@ -544,8 +576,6 @@ def test_compiled_callbacks_run_with_the_sub_buffers_as_arrays(open_channel: Any
 
 
 def test_a_compiled_subbuf_start_out_of_range_is_a_callback_error(open_channel: Any) -> None:
-    import numba
-
     @numba.njit
     def subbuf_start(handle, subbuf, prev_subbuf_idx, prev_subbuf):  # type: ignore[no-untyped-def]
         return 0 if len(prev_subbuf) == 0 else 17
@@ -554,6 +584,38 @@ def test_a_compiled_subbuf_start_out_of_range_is_a_callback_error(open_channel: 
     with pytest.raises(relaylab.CallbackError, match="17"):
         chan.flush()
     assert [buf.offset for buf in chan.buffers] == [0, 0]
+
+
+def test_a_compiled_callback_that_raises_is_a_callback_error(open_channel: Any) -> None:
+    @numba.njit
+    def subbuf_start(handle, subbuf, prev_subbuf_idx, prev_subbuf):  # type: ignore[no-untyped-def]
+        if len(prev_subbuf) > 0:
+            raise ValueError("no")
+        return 4
+
+    chan = open_channel(callbacks=SimpleNamespace(subbuf_start=subbuf_start))
+    with pytest.raises(relaylab.CallbackError) as caught:
+        chan.flush()
+    assert caught.value.__cause__ is not None
+    assert [buf.offset for buf in chan.buffers] == [0, 0]
+    assert chan.write(b"abc", cpu=0)
+
+
+def test_writing_from_a_compiled_callback_of_the_same_buffer_is_refused(open_channel: Any) -> None:
+    answers = np.zeros(4, np.int64)
+    words = shared_words(answers)
+
+    @numba.njit
+    def deliver(handle, subbuf_idx, subbuf):  # type: ignore[no-untyped-def]
+        found = words()
+        found[0] = jit.write(handle, subbuf[:1])
+        found[1] = jit.reserve(handle, 1)
+
+    chan = open_channel(callbacks=SimpleNamespace(deliver=deliver))
+    chan.flush()
+    assert (answers[:2] < -3).all()
+    assert chan.stats.written == 0
+    assert chan.write(b"abc", cpu=0)
 
 
 def test_opening_again_with_the_same_compiled_callbacks_compiles_nothing(open_channel: Any) -> None:
@@ -566,8 +628,6 @@ def test_opening_again_with_the_same_compiled_callbacks_compiles_nothing(open_ch
 
 
 def test_compiled_and_python_callbacks_can_be_mixed(open_channel: Any) -> None:
-    import numba
-
     @numba.njit
     def subbuf_start(handle, subbuf, prev_subbuf_idx, prev_subbuf):  # type: ignore[no-untyped-def]
         return 4

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import select
 import threading
 import time
+from array import array as c_array
 from types import SimpleNamespace
 from typing import Any
 
@@ -148,6 +150,40 @@ def test_writing_without_a_cpu_goes_to_one_buffer(open_channel: Any) -> None:
     slot = chan.reserve(3)
     assert slot.cpu in (0, 1)
     assert chan.stats.written == 5
+
+
+def written_as(data: Any, open_channel: Any) -> bytes:
+    """The bytes that a write of `data` leaves."""
+    chan = open_channel()
+    assert chan.write(data, cpu=0)
+    assert chan.write_unlocked(data, cpu=1)
+    length = chan.stats.written_bytes // 2
+    both = [buf.memory[:length].tobytes() for buf in chan.buffers]
+    assert both[0] == both[1]
+    return both[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"12345678",
+        bytearray(b"12345678"),
+        memoryview(b"12345678"),
+        memoryview(b"12345678").cast("I"),
+        memoryview(b"1_2_3_4_5_6_7_8_")[::2],
+        c_array("H", b"12345678"),
+        np.frombuffer(b"12345678", np.uint16).reshape(2, 2),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_anything_bytes_like_is_written_as_its_bytes(data: Any, open_channel: Any) -> None:
+    assert written_as(data, open_channel) == b"12345678"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinities")
+def test_by_default_there_are_as_many_cpus_as_the_process_may_use() -> None:
+    with relayfs.RelayFS() as fs:
+        assert fs.n_cpus == len(os.sched_getaffinity(0))
 
 
 # References

@@ -10,13 +10,15 @@ import gc
 import select
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import model
 import numpy as np
 import pytest
-from engine.observe import channel_state
+from engine.observe import buffer_state, channel_state, payload
 
 import relaylab
 from relaylab import relayfs
@@ -262,6 +264,27 @@ def test_huge_counts_are_clamped(open_channel: Any) -> None:
     assert chan.buffers[0].is_empty
 
 
+@pytest.mark.parametrize("start", [2**31 - 3, 2**32 - 4, 2**53])
+@pytest.mark.parametrize("n", [3, 4])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_counters_go_on_beyond_32_bits(start: int, n: int, overwrite: bool) -> None:
+    start -= start % n  # where the counters and the data pointer agree
+    modelled, fs = model.RelayFS(1), relayfs.RelayFS(n_cpus=1)
+    one = model.relay_open("t", None, 16, n, overwrite, None, fs=modelled)
+    chan = relayfs.relay_open("t", None, 16, n, overwrite, None, fs=fs)
+    control = chan.buffers[0]._memory.control  # 2^31 switches would take minutes
+    for field in ("produced", "consumed"):
+        control[field] = start
+        setattr(one.buffers[0], f"subbufs_{field}", start)
+    for event in range(6 * n):
+        for api, target in ((model, one), (relayfs, chan)):
+            api.relay_write(target, payload(event, 12), cpu=0)
+            api.relay_subbufs_consumed(target, 0, event % 3)
+        assert buffer_state(chan.buffers[0]) == buffer_state(one.buffers[0])
+    assert chan.buffers[0].subbufs_produced > start + n
+    fs.close()
+
+
 @pytest.mark.parametrize("count", [-1, -(2**31)])
 def test_negative_counts_are_refused(count: int, open_channel: Any) -> None:
     chan = open_channel()
@@ -394,6 +417,25 @@ def test_relay_write_from_several_threads_tears_no_event(open_channel: Any) -> N
         for number in counts:
             counts[number] += int((events[:, 0] == number).sum())
     assert counts == {1: 2000, 2: 2000, 3: 2000}
+
+
+def test_closing_beside_writers_is_an_error_for_them_and_nothing_else(fs: Any) -> None:
+    for _ in range(30):
+        chan = relayfs.relay_open("t", None, 64, 4, True, relayfs.Callbacks.reserving(4), fs=fs)
+        written = [0, 0]
+
+        def write(cpu: int, chan: Any = chan, written: list[int] = written) -> None:
+            with suppress(relaylab.ClosedError):
+                while True:
+                    written[cpu] += chan.write(b"0123456789", cpu=cpu)
+
+        def close(chan: Any = chan) -> None:
+            time.sleep(0.002)
+            chan.close()
+
+        in_threads(lambda: write(0), lambda: write(1), close)
+        assert [buf.stats.written for buf in chan.buffers] == written
+    assert fs.listdir() == []
 
 
 # Leaks and bookkeeping

@@ -277,7 +277,10 @@ class RelayMachine(RuleBasedStateMachine):
     @rule(chan=channels, cpu=CPUS, where=st.integers(0, 300), count=COUNTS)
     def commit_anywhere(self, chan: int, cpu: int, where: int, count: int) -> None:
         cpu %= self.n_cpus
-        where = where * self.model.channels[chan].subbuf_size // 50
+        target = self.model.channels[chan]
+        where = where * target.subbuf_size // 50
+        if target.closed and where >= target.subbuf_size * target.n_subbufs:
+            return  # wrong in two ways: either may be told
         self.both(lambda w: w.api.relay_commit(w.channels[chan].buffers[cpu], where, count))
 
     @rule(chan=channels, cpu=CPUS)
@@ -333,6 +336,7 @@ class RelayMachine(RuleBasedStateMachine):
 
         return len(self.model.directories) - 1 if self.both(created) else multiple()
 
+    @precondition(lambda self: len(self.model.directories) > 1)
     @rule(directory=directories)
     def remove_empty_dir(self, directory: int) -> None:
         if directory == 0 or not self._is_there(directory):

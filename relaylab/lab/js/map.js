@@ -2,6 +2,7 @@
  * The ring map: one row per CPU, one cell per sub-buffer, on a canvas.
  */
 
+import { grouped } from "./dom.js";
 import { CPU_FULL, UNFULL } from "./frame.js";
 
 export const STATE_LETTERS = ["", "W", "R", "r", "O", "F"];
@@ -18,7 +19,10 @@ export class Cells {
   constructor() {
     this.nCpus = 0;
     this.nSubbufs = 0;
-    this.resize(0, 0);
+    this.fill = new Uint16Array(0);
+    this.padding = new Uint16Array(0);
+    this.commit = new Uint16Array(0);
+    this.state = new Uint8Array(0);
   }
 
   /** @param {number} nCpus @param {number} nSubbufs */
@@ -64,8 +68,14 @@ export class RingMap {
     this.element.addEventListener("pointerdown", (event) => this.#pick(event));
     /** @type {CanvasPattern | null} */
     this.hatch = null;
+    this.room = 0;
     this.width = 0;
     this.height = 0;
+    this.isValid = false;
+    /** How each cell looks on the canvas. */
+    this.painted = new Float64Array(0);
+    /** @type {string[]} */
+    this.labels = [];
     this.geometry = { cellW: 0, cellH: 0, rowH: 0, left: LABEL_PX, gap: 0 };
   }
 
@@ -73,11 +83,17 @@ export class RingMap {
   setPalette(palette) {
     this.palette = palette;
     this.hatch = null;
+    this.invalidate();
+  }
+
+  /** @param {number} width CSS pixels to fill */
+  setRoom(width) {
+    this.room = width;
   }
 
   /** Recomputes sizes for the room there is; the height follows from the number of CPUs. */
   layout() {
-    const width = this.element.parentElement?.clientWidth ?? 0;
+    const width = this.room;
     const { nCpus, nSubbufs } = this.cells;
     if (!width || !nCpus) return false;
     const cellW = (width - LABEL_PX - SUMMARY_PX) / nSubbufs;
@@ -92,45 +108,79 @@ export class RingMap {
       this.element.width = Math.round(width * ratio);
       this.element.height = Math.round(height * ratio);
       this.hatch = null;
+      this.invalidate();
     }
     this.geometry = { cellW, cellH: rowH - gap, rowH, left: LABEL_PX, gap };
     return true;
   }
 
-  /** @param {import("./frame.js").Frame} frame the newest frame; cells are applied already */
+  /**
+   * Paints what differs from what is on the canvas: most cells stay as they are from frame to frame.
+   * @param {import("./frame.js").Frame} frame the newest frame; cells are applied already
+   */
   paint(frame) {
     const context = this.element.getContext("2d");
     if (!context || !this.palette || !this.layout()) return;
     const ratio = window.devicePixelRatio || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, this.width, this.height);
     this.hatch ??= makeHatch(context, this.palette.hatch, ratio);
-    for (let cpu = 0; cpu < this.cells.nCpus; cpu++) this.#paintRow(context, frame, cpu);
-    this.#paintSelection(context);
+    if (this.painted.length !== this.cells.state.length) this.invalidate();
+    if (!this.isValid) {
+      context.clearRect(0, 0, this.width, this.height);
+      this.painted = new Float64Array(this.cells.state.length).fill(-1);
+      this.labels = [];
+      this.isValid = true;
+    }
+    for (let cpu = 0; cpu < this.cells.nCpus; cpu++) {
+      this.#paintRow(context, cpu);
+      this.#paintLabels(context, frame, cpu);
+    }
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {import("./frame.js").Frame} frame @param {number} cpu */
-  #paintRow(context, frame, cpu) {
-    const { cellW, cellH, rowH, left, gap } = this.geometry;
-    const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
+  /** The next paint starts from an empty canvas. */
+  invalidate() {
+    this.isValid = false;
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {number} cpu */
+  #paintRow(context, cpu) {
+    const { cellW, cellH } = this.geometry;
     const { nSubbufs, fill, padding, state } = this.cells;
-    const top = cpu * rowH + gap / 2;
-    const inset = cellW >= 8 ? 1 : cellW >= 4 ? 0.5 : 0;
-    const withLetters = cellW >= LETTER_FROM_PX && cellH >= LETTER_FROM_PX;
-    const fontPx = Math.min(15, Math.max(10, Math.min(cellW, cellH) * 0.45));
+    const chosen = this.selected?.cpu === cpu ? this.selected.subbuf : -1;
+    const px = Math.min(15, Math.max(10, Math.min(cellW, cellH) * 0.45));
+    context.font = `600 ${px}px ui-monospace, monospace`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
     for (let i = 0; i < nSubbufs; i++) {
       const cell = cpu * nSubbufs + i;
-      const x = left + i * cellW + inset;
-      const w = cellW - 2 * inset;
-      context.fillStyle = palette.empty;
-      context.fillRect(x, top, w, cellH);
-      const kind = state[cell];
-      if (kind === 0) continue;
-      const used = (fill[cell] / 65535) * cellH;
+      const used = Math.round((fill[cell] / 65535) * cellH);
+      const padded = Math.round((padding[cell] / 65535) * cellH);
+      const look = ((state[cell] * 2 + Number(i === chosen)) * 4096 + used) * 4096 + padded;
+      if (this.painted[cell] === look) continue;
+      this.painted[cell] = look;
+      this.#paintCell(context, cpu, i, used, padded);
+    }
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context @param {number} cpu @param {number} subbuf
+   * @param {number} used pixels @param {number} padded pixels
+   */
+  #paintCell(context, cpu, subbuf, used, padded) {
+    const { cellW, cellH, rowH, left, gap } = this.geometry;
+    const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
+    const kind = this.cells.state[cpu * this.cells.nSubbufs + subbuf];
+    const inset = cellW >= 8 ? 1 : cellW >= 4 ? 0.5 : 0;
+    const top = cpu * rowH + gap / 2;
+    const x = left + subbuf * cellW + inset;
+    const w = cellW - 2 * inset;
+    context.clearRect(x - inset, top, cellW, cellH);
+    context.fillStyle = palette.empty;
+    context.fillRect(x, top, w, cellH);
+    if (kind !== 0) {
       context.fillStyle = palette[STATE_COLOURS[kind]];
       context.fillRect(x, top + cellH - used, w, used);
-      const padded = (padding[cell] / 65535) * cellH;
-      if (padded > 0.5 && this.hatch) {
+      if (padded > 0 && this.hatch) {
         context.fillStyle = this.hatch;
         context.fillRect(x, top, w, padded);
       }
@@ -138,56 +188,47 @@ export class RingMap {
         context.fillStyle = palette.ink;
         context.fillRect(x, Math.max(top, top + cellH - used - 1), w, 2);
       }
-      if (withLetters) {
-        context.font = `600 ${fontPx}px ui-monospace, monospace`;
-        context.textAlign = "center";
-        context.textBaseline = "middle";
-        const covered = used > cellH * 0.6;
-        context.fillStyle = covered ? letterOn(kind) : palette.ink;
+      if (cellW >= LETTER_FROM_PX && cellH >= LETTER_FROM_PX) {
+        context.fillStyle = used > cellH * 0.6 ? letterOn(kind) : palette.ink;
         context.fillText(STATE_LETTERS[kind], x + w / 2, top + cellH / 2 + 0.5);
       }
     }
-    this.#paintLabels(context, frame, cpu, top);
-  }
-
-  /** @param {CanvasRenderingContext2D} context @param {import("./frame.js").Frame} frame @param {number} cpu @param {number} top */
-  #paintLabels(context, frame, cpu, top) {
-    const { cellH, left, cellW } = this.geometry;
-    const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
-    const counters = frame.cpus[cpu];
-    if (!counters) return;
-    const px = Math.max(8, Math.min(13, cellH));
-    const middle = top + cellH / 2 + 0.5;
-    context.textBaseline = "middle";
-    context.textAlign = "left";
-    context.font = `600 ${px}px system-ui, sans-serif`;
-    context.fillStyle = palette.ink;
-    context.fillText(`CPU ${cpu}`, 0, middle);
-    const unread = counters.produced - counters.consumed;
-    const capacity = this.cells.nSubbufs;
-    const x = left + cellW * capacity + 12;
-    context.font = `${px}px ui-monospace, monospace`;
-    const isFull = (counters.flags & CPU_FULL) !== 0;
-    const flag = counters.flags & UNFULL ? "unfull" : isFull ? "FULL" : "";
-    const loss = counters.lost ? `${counters.lost.toLocaleString("en")} lost` : "no loss";
-    if (cellH >= 32) {
-      context.fillText(`${Math.min(unread, capacity)} of ${capacity} unread ${flag}`, x, middle - 9);
-      context.fillStyle = counters.lost ? palette.lost : palette.muted;
-      context.fillText(loss, x, middle + 9);
-    } else {
-      context.fillStyle = counters.lost ? palette.lost : palette.muted;
-      context.fillText(`${Math.min(unread, capacity)}/${capacity} ${loss}`, x, middle);
+    if (this.selected?.cpu === cpu && this.selected.subbuf === subbuf) {
+      context.strokeStyle = palette.ink;
+      context.lineWidth = 3;
+      context.strokeRect(x + 1.5, top + 1.5, w - 3, cellH - 3);
     }
   }
 
-  /** @param {CanvasRenderingContext2D} context */
-  #paintSelection(context) {
-    const at = this.selected;
-    if (!at || at.cpu >= this.cells.nCpus || at.subbuf >= this.cells.nSubbufs || !this.palette) return;
-    const { cellW, cellH, rowH, left, gap } = this.geometry;
-    context.strokeStyle = this.palette.ink;
-    context.lineWidth = 2;
-    context.strokeRect(left + at.subbuf * cellW, at.cpu * rowH + gap / 2 - 1, cellW, cellH + 2);
+  /** @param {CanvasRenderingContext2D} context @param {import("./frame.js").Frame} frame @param {number} cpu */
+  #paintLabels(context, frame, cpu) {
+    const { cellH, rowH, gap, left, cellW } = this.geometry;
+    const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
+    const counters = frame.cpus[cpu];
+    if (!counters) return;
+    const capacity = this.cells.nSubbufs;
+    const waiting = Math.min(counters.produced - counters.consumed, capacity);
+    const flag = counters.flags & UNFULL ? "unfull" : counters.flags & CPU_FULL ? "FULL" : "";
+    const loss = counters.lost ? `${grouped(counters.lost)} lost` : "no loss";
+    const key = `${waiting} ${flag} ${loss}`;
+    if (this.labels[cpu] === key) return;
+    this.labels[cpu] = key;
+    const top = cpu * rowH + gap / 2;
+    const middle = top + cellH / 2 + 0.5;
+    const px = Math.max(8, Math.min(13, cellH));
+    const x = left + cellW * capacity + 12;
+    context.clearRect(0, top, left - 4, cellH);
+    context.clearRect(x - 4, top, this.width - x + 4, cellH);
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    context.fillStyle = palette.ink;
+    context.font = `600 ${px}px system-ui, sans-serif`;
+    context.fillText(`CPU ${cpu}`, 0, middle);
+    context.font = `${px}px ui-monospace, monospace`;
+    const isTall = cellH >= 32;
+    if (isTall) context.fillText(`${waiting} of ${capacity} unread ${flag}`, x, middle - 9);
+    context.fillStyle = counters.lost ? palette.lostText : palette.muted;
+    context.fillText(isTall ? loss : `${waiting}/${capacity} ${loss}`, x, isTall ? middle + 9 : middle);
   }
 
   /** @param {PointerEvent} event */

@@ -14,6 +14,7 @@ export class Transport {
     this.position = 0;
     this.count = 0;
     this.isVirtual = false;
+    this.room = 0;
     /** @type {number[]} */
     this.marks = [];
     const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {string} */ what) => {
@@ -60,7 +61,7 @@ export class Transport {
     }
     this.position = position;
     const share = count ? position / count : 0;
-    this.handle.style.transform = `translateX(${(share * this.scrub.clientWidth).toFixed(1)}px)`;
+    this.handle.style.transform = `translateX(${(share * this.room).toFixed(1)}px)`;
     this.scrub.setAttribute("aria-valuemax", String(count));
     this.scrub.setAttribute("aria-valuenow", String(position));
     const text = count ? `event ${grouped(position)} of ${grouped(count)}` : "no workload";
@@ -68,7 +69,13 @@ export class Transport {
     setText(this.where, this.isVirtual ? `${text}, ${(frame.tS * 1000).toFixed(3)} ms` : text);
   }
 
-  /** One red line where a run of losses began. */
+  /** Measures the bar again. */
+  setRoom() {
+    this.room = this.scrub.clientWidth;
+    this.#paintMarks();
+  }
+
+  /** One line where a run of losses began. */
   #paintMarks() {
     const width = (this.ticks.width = Math.max(1, this.ticks.clientWidth));
     const height = (this.ticks.height = Math.max(1, this.ticks.clientHeight));

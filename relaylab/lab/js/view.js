@@ -58,6 +58,15 @@ class View {
     this.journal = new Journal(model.get("kinds"));
     this.totals = new Totals();
     this.inspector = new Inspector();
+    this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
+    this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
+    this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" }, ["idle"]);
+    this.channel = make("span", { class: "rl-channel" });
+    this.readers = make("span", { class: "rl-readers" });
+    this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
+    this.parts = make("div", { class: "rl-view" });
+    /** @type {number | undefined} */
+    this.request = undefined;
     this.#build(el);
     this.#listen();
     this.command("hello");
@@ -65,24 +74,18 @@ class View {
 
   /** @param {HTMLElement} el */
   #build(el) {
-    this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
-    this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
-    this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" });
-    this.channel = make("span", { class: "rl-channel" });
-    this.readers = make("span", { class: "rl-readers" });
     const keys = STATE_NAMES.map((name, i) => make("span", {}, [
       make("i", { class: i === 1 ? "rl-swatch rl-white" : "rl-swatch", style: `background: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
-    this.legend = make("p", { class: "rl-legend" }, [...keys, padding]);
-    this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
-    this.parts = make("div", { class: "rl-view" }, [
+    const legend = make("p", { class: "rl-legend" }, [...keys, padding]);
+    this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers]),
       this.caption, this.spoken,
       this.transport.element,
-      make("section", { class: "rl-ring", "aria-label": "Ring map" }, [this.legend, this.mapBox]),
+      make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
       this.series.element,
       make("div", { class: "rl-below" }, [this.journal.element, this.totals.element, this.inspector.element]),
-    ]);
+    );
     el.append(this.parts);
     this.map.element.dataset.frames = "0";
     this.map.element.dataset.state = "{}";
@@ -98,7 +101,11 @@ class View {
       this.command("visible", { visible: !document.hidden });
     }, { signal });
     this.map.element.addEventListener("keydown", (event) => this.#key(event), { signal });
-    this.resizing = new ResizeObserver(() => this.#repaint());
+    this.resizing = new ResizeObserver(([entry]) => {
+      this.map.setRoom(Math.floor(entry.contentRect.width));
+      this.transport.setRoom();
+      this.#repaint();
+    });
     this.resizing.observe(this.mapBox);
     this.watch = setInterval(() => this.#checkAlive(), 500);
     this.#findRoot();
@@ -237,6 +244,7 @@ class View {
 
   /** @param {string} status */
   #beat(status) {
+    this.command("hear");
     if (this.status.dataset.status === "disconnected") this.command("hello");
     else if (!document.hidden && status === "running" && performance.now() - this.frameAt > SILENT_MS) this.command("hello");
   }
