@@ -139,6 +139,11 @@ class ChannelBuffer:
         """What happened to its events; readable for ever."""
         return stats_of(self._memory.control)
 
+    @property
+    def start_reserve(self) -> int:
+        """Bytes that subbuf_start last reserved."""
+        return self._field("start_reserve")
+
     def poll(self) -> int:
         """The mask that a reader would get from the poll file operation."""
         if self.finalized:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MethodType
 from typing import Any, Final, Protocol
 
@@ -167,6 +168,7 @@ _OWN_WORDS = OWN.itemsize // 8
 _RAISED = 2  # own.error: a compiled callback raised
 
 
+@lru_cache(maxsize=256)  # opening again with the same callbacks compiles nothing
 def _compile(name: str, function: Any) -> _Code:
     """C-callable code for a client's compiled callback, to be called through its address."""
     try:

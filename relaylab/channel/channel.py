@@ -72,6 +72,7 @@ class Channel:
         self.journal = journal
         self.closed = False
         self._closing = threading.Lock()
+        self._unclosed = list(reversed(self.buffers))
         self._client = client
         self._on_close = on_close
         self._handles = [buf._memory.handle for buf in self.buffers]
@@ -114,7 +115,7 @@ class Channel:
             if result >= 0:
                 return result == 1
             if result == ring.TOO_LARGE:
-                raise self._too_large(len(data))
+                raise self._too_large(len(data), cpu)
         return self._write("write", data, cpu, locked=True)
 
     def write_unlocked(self, data: Any, cpu: int | None = None) -> bool:
@@ -125,7 +126,7 @@ class Channel:
         event = arguments.event_bytes(data)
         result = self._buffer(cpu).perform(operation, event.ctypes.data, len(event), locked=locked)
         if result == ring.TOO_LARGE:
-            raise self._too_large(len(event))
+            raise self._too_large(len(event), cpu)
         return result == ring.WRITTEN
 
     def reserve(self, length: int, cpu: int | None = None) -> Slot | None:
@@ -141,7 +142,7 @@ class Channel:
         buffer = self._buffer(cpu)
         offset = buffer.perform("reserve", length, locked=False)
         if offset == ring.TOO_LARGE:
-            raise self._too_large(length)
+            raise self._too_large(length, cpu)
         return None if offset < 0 else Slot(buffer, offset, length)
 
     def write_many(self, events: Any, cpu: int | None = None, lock: bool = True) -> int:
@@ -228,15 +229,16 @@ class Channel:
             It is closed already.
         ReentrancyError
         """
+        self._refuse_reentry("close")
         with self._closing:
-            self._open_or_raise()
-            self._refuse_reentry("close")
+            if not self._unclosed:
+                self._open_or_raise()
             self.closed = True
-        self._write_bytes = self._write_bytes_here = _not_this_way
-        self.callbacks = None
-        for buffer in self.buffers:
-            buffer.finalize()
-            buffer.drop()
+            self._write_bytes = self._write_bytes_here = _not_this_way
+            self.callbacks = None
+            while self._unclosed:  # what an interrupted close left is closed by the next one
+                self._unclosed[-1].finalize()
+                self._unclosed.pop().drop()
         self._on_close(self)
 
     def __enter__(self) -> Self:
@@ -327,11 +329,13 @@ class Channel:
                 f"the channel {self.name!r} is closed", hint="Open a new one with relay_open."
             )
 
-    def _too_large(self, length: int) -> EventTooLargeError:
+    def _too_large(self, length: int, cpu: int | None) -> EventTooLargeError:
+        buffers = self.buffers if cpu is None else (self.buffers[cpu],)
+        reserve = max(buf.start_reserve for buf in buffers)
         return EventTooLargeError(
-            "an event longer than a sub-buffer less its reserve",
+            "an event longer than a sub-buffer less what subbuf_start reserves",
             passed=length,
-            allowed=f"at most {self.subbuf_size} bytes less what subbuf_start reserves",
+            allowed=f"at most {self.subbuf_size} - {reserve} = {self.subbuf_size - reserve} bytes",
             hint="Open the channel with a larger subbuf_size, or split the event.",
         )
 

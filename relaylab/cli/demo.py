@@ -20,8 +20,8 @@ def register(subparsers: Subparsers) -> None:
         "demo",
         run,
         summary="open the workbench in the browser",
-        description="Serve the workbench on localhost and open it in the browser: a recorded trace is\n"
-        "replayed in real time through the live engine, with a reader that drains it.",
+        description="Serve the workbench on localhost and open it in the browser: a recorded\n"
+        "trace is replayed in real time through the live engine, with a reader that drains it.",
         examples=_EXAMPLES,
     )
     add_trace(parser)

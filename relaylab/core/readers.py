@@ -20,9 +20,10 @@ _KIND_CONSUMED, _KIND_UNFULL, _KIND_WAKEUP = (
 
 
 @njit()
-def is_full(buf: Any) -> bool:
+def is_full(buf: Any, own: Any) -> bool:
     """relay_buf_full: never in overwrite mode."""
-    return bool(buf.overwrite == 0 and buf.produced - buf.consumed > buf.n_subbufs - 1)
+    consumed = load_acquire(own.control + _CONSUMED)
+    return bool(buf.overwrite == 0 and buf.produced - consumed > buf.n_subbufs - 1)
 
 
 @njit()
@@ -33,7 +34,7 @@ def consumed(buf: Any, own: Any, count: int) -> None:
     """
     enter_edge(own.control)
     before = buf.produced - buf.consumed
-    ends_full_state = is_full(buf)
+    ends_full_state = is_full(buf, own)
     was_unfull = buf.unfull
     if ends_full_state:
         buf.unfull = 1

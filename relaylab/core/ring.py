@@ -148,11 +148,13 @@ def switch(buf: Any, own: Any, length: int) -> int:
     Returns `length`, 0 if there is no room for an event, or ASK.
     """
     own.length = length
+    # Asked in this order: a consumer that ends the full state meanwhile has set unfull before.
+    full = is_full(buf, own)
     if _end_full_state(buf, own):
         own.cause = losses.UNFULL
         n = buf.n_subbufs
         return _advance(buf, own, (buf.produced - 1) % n, 0)
-    if is_full(buf):
+    if full:
         own.cause = losses.FULL
         return 0
     old = buf.produced % buf.n_subbufs
@@ -187,7 +189,7 @@ def _produce(buf: Any, own: Any, old: int) -> int:
     # after the bytes: who sees the count sees what it counts
     store_release(own.control + _PRODUCED, buf.produced + 1)
     unconsumed = buf.produced - buf.consumed
-    full = is_full(buf)
+    full = is_full(buf, own)
     leave_edge(own.control)
     buf.switches += 1
     if unconsumed > buf.high_water:

@@ -1,7 +1,8 @@
 """The workbench: relayfs at work, shown in a notebook or, with ``relaylab demo``, as a page.
 
-:class:`Workbench` is an ipywidget. Behind it one session thread looks at a channel up to 30 times a second and sends
-each look as one binary message (:mod:`relaylab.lab.frame`) to one view, which paints it and says so.
+:class:`Workbench` is an ipywidget. Behind it one session thread looks at a channel up to 30 times a
+second and sends each look as one binary message (:mod:`relaylab.lab.frame`) to one view, which
+paints it and says so.
 """
 
 from relaylab.lab.options import from_environment as demo_options

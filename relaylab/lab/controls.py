@@ -63,7 +63,7 @@ class Controls(widgets.HBox):
             widgets.Text(continuous_update=False),
             "rate",
             "rl-rate",
-            "Events a second over all CPUs: 100 k/s, or max; in virtual time events stepped a second",
+            "Events a second over all CPUs: 100 k/s, or max; in virtual time those stepped",
         )
         self.time_mode = _input(
             widgets.Dropdown(options=[("live", LIVE), ("virtual, step by step", VIRTUAL)]),
@@ -90,6 +90,11 @@ class Controls(widgets.HBox):
             ]
         )
         self.add_class("rl-controls")
+
+    @property
+    def sizes(self) -> list[widgets.DOMWidget]:
+        """The inputs that take effect with the next open."""
+        return [self.subbuf_size, self.n_subbufs, self.n_cpus, self.overwrite]
 
     @property
     def chosen(self) -> Preset:
@@ -135,7 +140,7 @@ class Controls(widgets.HBox):
         )
 
     def parse_rate(self, text: str) -> float:
-        """The rate a text means; what was shown as the workload's own pace means exactly that: 0."""
+        """The rate a text means; what was shown as the workload's own pace means that: 0."""
         return 0.0 if text.strip() == self._own_rate else parse_speed(text)
 
 

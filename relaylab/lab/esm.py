@@ -14,6 +14,7 @@ _ORDER = (
     "totals",
     "inspector",
     "transport",
+    "help",
     "view",
 )
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

@@ -119,7 +119,11 @@ def _item(name: str, lines: list[Line]) -> str:
         lod_threshold=None,
     )
     for line in lines:
-        look: dict[str, Any] = {"line_color": line.colour, "line_dash": line.dash, "line_width": 1.5}
+        look: dict[str, Any] = {
+            "line_color": line.colour,
+            "line_dash": line.dash,
+            "line_width": 1.5,
+        }
         plot.line("t_s", line.column, source=source, **look)
     if name == "occupancy":
         plot.add_layout(

@@ -20,8 +20,8 @@ text                  UTF-8 JSON of text_bytes bytes: caption, position, inspect
 memory                the inspected sub-buffer's first memory_bytes bytes
 ====================  ==============================================================
 
-A frame with `FULL` set holds every cell and the whole history of samples; any other only what changed since the
-frame before it.
+A frame with `FULL` set holds every cell and the whole history of samples; any other only what
+changed since the frame before it.
 """
 
 import json
@@ -64,8 +64,8 @@ COLUMNS: Final = (
     "lost_too_large",
     "overwritten_unread",
 )
-"""Columns of a sample: seconds; the most sub-buffers that waited since the sample before; then events
-(overwritten: sub-buffers) a second."""
+"""Columns of a sample: seconds; the most sub-buffers that waited since the sample before; then
+events (overwritten: sub-buffers) a second."""
 
 
 class CellState(IntEnum):
@@ -197,7 +197,7 @@ class Frame:
     sent_ms: float = 0.0
     t_s: float = 0.0
     generation: int = 0
-    flags: FrameFlag = FrameFlag(0)
+    flags: FrameFlag = field(default_factory=lambda: FrameFlag(0))
     status: str = "idle"
     n_subbufs: int = 0
     subbuf_size: int = 0

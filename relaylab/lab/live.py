@@ -225,7 +225,10 @@ class LiveRun:
             self.channel.close()
 
     def _map_all(self) -> list[Any]:
-        """Open and map every buffer's file, as a reader does; a foreign channel's files are not known here."""
+        """Open and map every buffer's file, as a reader does.
+
+        The files of a channel of the user's own are not known here.
+        """
         if self.fs is None:
             return []
         held = []

@@ -1,4 +1,4 @@
-"""What the workbench can show at once: a workload, sizes and a reader, chosen to be worth watching."""
+"""What the workbench can show at once: workload, sizes and reader, chosen to be worth watching."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def trace_preset(path: Path | None = None) -> Preset:
     if path is None:
         return Preset(
             "LTTng trace, 2 CPUs",
-            "A real LTTng run: every 20 ms each of two CPUs writes 1,000 events of 96 bytes at once.",
+            "A real LTTng run: every 20 ms each of two CPUs writes 1,000 events of 96 bytes.",
             lambda n_cpus: _bundled_trace(),
             Settings(
                 subbuf_size=8192,
@@ -83,7 +83,7 @@ def presets(trace: Path | None = None) -> list[Preset]:
         ),
         Preset(
             "Steady, balanced",
-            "Events come evenly and the reader keeps up: nothing is lost, few sub-buffers are used.",
+            "Events come evenly and the reader keeps up: nothing is lost, few sub-buffers wait.",
             _steady,
             Settings(
                 subbuf_size=4096,
@@ -106,7 +106,7 @@ def presets(trace: Path | None = None) -> list[Preset]:
         ),
         Preset(
             "Overwrite wraps",
-            "A flight recorder: nothing is lost at the writer, but unread sub-buffers are overwritten.",
+            "A flight recorder: the writer loses nothing, but unread sub-buffers are overwritten.",
             _steady,
             Settings(
                 subbuf_size=4096,

@@ -1,4 +1,4 @@
-"""Serves the workbench as a page with Voila, on localhost, with a template that asks no other host."""
+"""Serves the workbench as a page with Voila, on localhost; its template asks no other host."""
 
 import contextlib
 import errno

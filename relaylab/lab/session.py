@@ -1,7 +1,7 @@
 """The session: one thread that drains commands, looks at the run and sends frames.
 
-Everything that changes the run happens on this thread. Whoever wants something, a button or the user's Python,
-puts a command in the queue; a future tells when it is done.
+Everything that changes the run happens on this thread. Whoever wants something, a button or the
+user's Python, puts a command in the queue; a future tells when it is done.
 """
 
 import queue
@@ -251,8 +251,7 @@ class Session:
     def _do_open(self, make: Callable[[], Any], told: str = "") -> None:
         """Close what is open and start the run that `make` returns."""
         self._inspector.release()
-        if self._run is not None:
-            self._close_run()
+        self._leave_run()
         run = make()
         self._run = run
         self._error = ""
@@ -264,10 +263,8 @@ class Session:
         self._observe(run, time.monotonic())
 
     def _do_close(self) -> None:
-        run = self._open_run()
         self._close_run()
-        final = "" if run.is_virtual else " Its numbers stay until you open another."
-        self._caption.hold(f"Channel closed: files can still be read to their end.{final}")
+        self._caption.hold("Channel closed. Its numbers stay on screen until you open another.")
 
     def _do_flush(self) -> None:
         self._open_run().flush()
@@ -316,8 +313,7 @@ class Session:
     def _do_end(self) -> None:
         try:
             self._inspector.release()
-            if self._run is not None:
-                self._close_run()
+            self._leave_run()
             self._paint()
         finally:
             self._ending = True
@@ -330,11 +326,19 @@ class Session:
             raise RelayError("no channel is open", hint="Press Open first.")
         return run
 
-    def _close_run(self) -> None:
-        """Stop the threads, keep the last picture, close the channel."""
+    def _leave_run(self) -> None:
+        """End what is on screen; a channel of the user's own stays open."""
         run = self._run
         if run is None or run.channel.closed:
             return
+        run.stop()
+        if run.owns_channel:
+            self._moment = look(run)
+            run.close()
+
+    def _close_run(self) -> None:
+        """Stop the threads, keep the last picture, close the channel."""
+        run = self._open_run()
         run.stop()
         self._moment = look(run)
         run.close()

@@ -1,4 +1,4 @@
-"""What a whole virtual run looks like: its curves and where losses begin, known before it is played."""
+"""What a whole virtual run looks like, before it is played: curves, and where losses begin."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +78,6 @@ class Survey:
             before = now
             peaks[:] = waiting()
         return samples
-
-    # As a History ----------------------------------------------------------------------------------
 
     def all(self) -> NDArray[np.float64]:
         """Every sample, shape (n, n_columns)."""

@@ -1,7 +1,7 @@
-"""Virtual time: a workload and a reader applied to a channel by the engine itself, one event after the other.
+"""Virtual time: a workload and a reader applied to a channel by the engine, event after event.
 
-Nothing here happens at a time of its own: the same position always has the same state, so going back is going to an
-earlier checkpoint and on from there.
+Nothing here happens at a time of its own: the same position always has the same state, so going
+back is going to an earlier checkpoint and on from there.
 """
 
 import bisect
@@ -121,7 +121,7 @@ class Timeline:
                 self._keep()
 
     def read_until(self, t_ns: int, changed: Changed = _ignore) -> None:
-        """Everything the reader finishes up to `t_ns`, in order; before an event this happens anyway."""
+        """What the reader finishes up to `t_ns`, in order; before an event this happens anyway."""
         while (done := self._next_done_ns) <= t_ns:
             cpu = self._done_ns.index(done)
             self.now_ns = done
@@ -156,7 +156,7 @@ class Timeline:
         self.forward(to, changed)
 
     def act(self, action: str, changed: Changed = _ignore) -> None:
-        """Do "flush", "reset", "attach" or "detach" at this position, and whenever it is passed again."""
+        """Do "flush", "reset", "attach" or "detach" here, and whenever this position is passed."""
         self._actions.setdefault(self.position, []).append(action)
         self._forget_after(self.position)
         self._do(action, changed)
@@ -231,7 +231,7 @@ class Timeline:
         self._kept.append((self.position, (Checkpoint.of(self.channel), *state)))
 
     def _forget_after(self, position: int) -> None:
-        """An action at `position` changes what comes after it; at `position` itself the old state holds."""
+        """An action at `position` changes all that comes after it."""
         kept = [entry for entry in self._kept if entry[0] < position]
         self._kept = kept or self._kept[:1]
 

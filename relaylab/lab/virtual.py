@@ -15,7 +15,7 @@ from relaylab.lab.timeline import Timeline
 from relaylab.workload import Workload
 
 MOST_EVENTS = 100_000
-"""A virtual run covers the first so many events of a workload: enough for a lesson, at once there."""
+"""A virtual run covers the first so many events of a workload: enough for a lesson."""
 
 DEFAULT_RATE = 500.0
 RECENT = 60
@@ -37,6 +37,7 @@ class VirtualRun:
     """
 
     is_virtual = True
+    owns_channel = True
     error: BaseException | None = None
 
     def __init__(self, settings: Settings, workload: Workload, workload_name: str = "") -> None:
@@ -206,7 +207,7 @@ class VirtualRun:
         self._is_playing = False
         self.timeline.close()
 
-    # ------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------
 
     def _act(self, action: str) -> None:
         self.timeline.act(action)
@@ -233,6 +234,8 @@ class VirtualRun:
 
     def _note(self, t_ns: int) -> None:
         records = self._cursor.read()
+        if not len(records):  # of a run of losses the journal tells only the first
+            return
         records["t_ns"] = t_ns
         self._happened.append(records)
         self._unread.append(records)

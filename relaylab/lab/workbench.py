@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from relaylab import units
 from relaylab.errors import ConfigError, RelayError
 from relaylab.lab import figures
-from relaylab.lab.controls import LIVE, VIRTUAL, Controls
+from relaylab.lab.controls import VIRTUAL, Controls
 from relaylab.lab.live import LiveRun
 from relaylab.lab.presets import Preset, presets
 from relaylab.lab.session import Session
@@ -49,8 +49,8 @@ class Workbench(widgets.VBox):
     channel : Channel
         The channel on screen.
     state : dict
-        What the page shows, taken now: status, mode, position, produced, consumed, offset, unfull and
-        totals.
+        What the page shows, taken now: status, mode, position, produced, consumed, offset, unfull
+        and totals.
 
     Examples
     --------
@@ -182,6 +182,8 @@ class Workbench(widgets.VBox):
         controls.detach.on_click(lambda _: session.do("detach"))
         controls.preset.observe(lambda _: self._guarded(self._take_preset), "value")
         controls.rate.observe(lambda _: self._guarded(self._take_rate), "value")
+        for size in controls.sizes:
+            size.observe(lambda _: self._guarded(self._hint), "value")
         controls.time_mode.observe(lambda _: self._guarded(self._change_time), "value")
 
     def _take_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
@@ -230,6 +232,20 @@ class Workbench(widgets.VBox):
         self._controls.show(settings, self._own_rate(settings.n_cpus))
         self._open_as_shown_if_open()
 
+    def _hint(self) -> None:
+        """Sizes that differ from the channel's wait for an open; wrong ones are told at once."""
+        wanted, run = self._controls.settings(), self._session.run
+        if run is None or run.channel.closed:
+            return
+        now = run.settings
+        if (wanted.subbuf_size, wanted.n_subbufs, wanted.n_cpus, wanted.overwrite) != (
+            now.subbuf_size,
+            now.n_subbufs,
+            now.n_cpus,
+            now.overwrite,
+        ):
+            self._session.do("say", text="Press Open for a channel with the new sizes.")
+
     def _take_rate(self) -> None:
         controls = self._controls
         self._session.do("set_rate", rate=controls.parse_rate(controls.rate.value))
@@ -274,7 +290,7 @@ class Workbench(widgets.VBox):
         return FULL_SPEED if math.isinf(speed) else speed * self._own_rate(n_cpus)
 
     def _own_rate(self, n_cpus: int) -> float:
-        """Events a second of the chosen workload on so many CPUs; in virtual time a pace to follow."""
+        """Events a second of the workload on so many CPUs; in virtual time a pace to follow."""
         if self._controls.time_mode.value == VIRTUAL:
             return DEFAULT_RATE
         return self._workload(n_cpus).rate or 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -94,7 +95,12 @@ class RelayFS:
                     raise names.missing(path)
                 entry = found
             if isinstance(entry, Directory):
-                raise FileError("a directory cannot be opened", errno=EISDIR, passed=path)
+                raise FileError(
+                    "a directory cannot be opened",
+                    errno=EISDIR,
+                    passed=path,
+                    hint="fs.listdir() tells which files there are.",
+                )
             if path.endswith("/"):
                 raise names.not_a_directory(path, path[:-1])
             file = RelayFile(entry, self._files.discard)
@@ -186,7 +192,7 @@ class RelayFS:
                 return
             channels, files = list(self._channels), list(self._files)
         for channel in channels:
-            if not channel.closed:
+            with contextlib.suppress(ClosedError):  # by another thread, meanwhile
                 channel.close()
         for file in files:
             for mapping in list(file._mappings):

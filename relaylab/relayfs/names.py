@@ -62,4 +62,9 @@ def missing(path: str) -> FileError:
 
 def not_a_directory(path: str, name: str) -> FileError:
     """The error for a path through a file."""
-    return FileError(f"{name!r} is a file, not a directory", errno=ENOTDIR, passed=path)
+    return FileError(
+        f"{name!r} is a file, not a directory",
+        errno=ENOTDIR,
+        passed=path,
+        hint="fs.listdir() tells what there is.",
+    )

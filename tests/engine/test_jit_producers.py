@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import threading
 from types import SimpleNamespace
 from typing import Any
 
 import numba
 import numpy as np
 import pytest
+from engine.threads import side_by_side
 
 import relaylab
 from relaylab import jit, relayfs
@@ -136,48 +136,38 @@ def test_the_same_functions_can_be_called_from_python(open_channel: Any) -> None
     assert chan.buffers[0].commit[0] == 4
 
 
-def in_threads(*calls: tuple[Any, ...]) -> None:
-    """Run functions with arguments side by side; all must end."""
-    threads = [threading.Thread(target=f, args=args, daemon=True) for f, *args in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
+BATCH = 20_000
 
 
 def test_producers_without_the_gil_on_two_cpus(open_channel: Any) -> None:
     chan = open_channel(subbuf_size=4096, overwrite=True)
-    handles = [chan.handle(cpu) for cpu in (0, 1)]
-    for handle in handles:
-        write_often(handle, numbers(8), 1)  # compiles
-    in_threads(*[(write_often, handle, numbers(8), 500_000) for handle in handles])
-    assert [buf.stats.written for buf in chan.buffers] == [500_001, 500_001]
+    calls = [(chan.handle(cpu), numbers(8), BATCH) for cpu in (0, 1)]
+    turns = side_by_side(write_often, *calls)
+    assert [buf.stats.written for buf in chan.buffers] == [BATCH * turn for turn in turns]
 
 
 def test_producers_without_the_gil_on_one_cpu_lose_nothing(open_channel: Any) -> None:
     """jit.write is relay_write: it takes the lock."""
     chan = open_channel(subbuf_size=4096, overwrite=True)
-    handle = chan.handle(0)
-    in_threads(*[(write_often, handle, numbers(8), 300_000) for _ in range(2)])
+    calls = [(chan.handle(0), numbers(8), BATCH) for _ in range(2)]
+    written = BATCH * sum(side_by_side(write_often, *calls))
     stats = chan.stats
-    assert (stats.written, stats.written_bytes) == (600_000, 4_800_000)
-    assert stats.switches == 600_000 * 8 // 4096 - (600_000 * 8 % 4096 == 0)
+    assert (stats.written, stats.written_bytes) == (written, 8 * written)
+    assert stats.switches == (8 * written - 1) // 4096
 
 
 def test_concurrent_commits_are_never_lost(open_channel: Any) -> None:
     chan = open_channel(subbuf_size=1 << 20, n_subbufs=2)
-    handle = chan.handle(0)
-    in_threads(*[(commit_often, handle, 0, 1, 200_000) for _ in range(2)])
-    assert chan.buffers[0].commit[0] == 400_000
+    calls = [(chan.handle(0), 0, 1, BATCH) for _ in range(2)]
+    turns = side_by_side(commit_often, *calls)
+    assert chan.buffers[0].commit[0] == BATCH * sum(turns)
 
 
 def test_concurrent_deliveries_are_all_counted(open_channel: Any) -> None:
     chan = open_channel(subbuf_size=16, n_subbufs=4)
-    handle = chan.handle(0)
-    for _ in range(2):
-        reserve_and_commit(handle, 16)
-    chan.write(b"", cpu=0)
+    for _ in range(3):
+        reserve_and_commit(chan.handle(0), 16)
     before = chan.stats.delivered
-    in_threads(*[(commit_often, handle, offset, 0, 100_000) for offset in (0, 16)])
-    assert chan.stats.delivered == before + 200_000
+    calls = [(chan.handle(0), offset, 0, BATCH) for offset in (0, 16)]
+    turns = side_by_side(commit_often, *calls)
+    assert chan.stats.delivered == before + BATCH * sum(turns)

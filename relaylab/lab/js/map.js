@@ -97,7 +97,8 @@ export class RingMap {
     const { nCpus, nSubbufs } = this.cells;
     if (!width || !nCpus) return false;
     const cellW = (width - LABEL_PX - SUMMARY_PX) / nSubbufs;
-    const rowH = Math.max(9, Math.min(nCpus <= 2 ? 84 : 56, Math.floor(360 / nCpus)));
+    const tallest = nCpus > 2 ? 56 : width < 1600 ? 84 : 120;
+    const rowH = Math.max(9, Math.min(tallest, Math.floor((width < 1600 ? 340 : 420) / nCpus)));
     const gap = rowH >= 24 ? 6 : rowH >= 14 ? 3 : 1;
     const height = rowH * nCpus + gap;
     const ratio = window.devicePixelRatio || 1;

@@ -4,6 +4,7 @@
 
 import { make, setText } from "./dom.js";
 import { FULL, decodeFrame } from "./frame.js";
+import { Help } from "./help.js";
 import { Inspector } from "./inspector.js";
 import { Journal } from "./journal.js";
 import { RingMap, STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./map.js";
@@ -58,6 +59,7 @@ class View {
     this.journal = new Journal(model.get("kinds"));
     this.totals = new Totals();
     this.inspector = new Inspector();
+    this.help = new Help();
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
     this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" }, ["idle"]);
@@ -79,7 +81,7 @@ class View {
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
     const legend = make("p", { class: "rl-legend" }, [...keys, padding]);
     this.parts.append(
-      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers]),
+      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
       this.transport.element,
       make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
@@ -262,6 +264,7 @@ class View {
       ".": () => this.command("step"),
       ",": () => this.command("step_back"),
       " ": () => this.command(this.frame?.status === "running" ? "pause" : "play"),
+      "?": () => this.help.show(),
       ArrowLeft: () => this.map.move(0, -1),
       ArrowRight: () => this.map.move(0, 1),
       ArrowUp: () => this.map.move(-1, 0),

@@ -1,0 +1,41 @@
+/**
+ * What one sees, and the keys.
+ */
+
+import { make } from "./dom.js";
+
+/** @type {[string, string][]} */
+const VIEWS = [
+  ["Ring map", "One row per CPU, one cell per sub-buffer. A cell fills from below as events are written; the line is the write position. The rest of a produced sub-buffer is padding, hatched from the top."],
+  ["Full", "All sub-buffers wait to be read: events are lost until the reader consumes one. The first event after that is lost too (at unfull)."],
+  ["Overwrite", "A flight recorder loses nothing new, but writes over what nobody read (O)."],
+  ["Virtual time", "The same engine, one event at a time, in both directions. Each line on the bar is a place where losses begin."],
+];
+
+/** @type {[string, string][]} */
+const KEYS = [
+  ["Arrow keys", "on the map: select a sub-buffer; on the bar: one event back or on"],
+  [". and ,", "on the map: step one event on, one back"],
+  ["Space", "on the map: play or pause"],
+  ["Home, End, Page keys", "on the bar: begin, end, a twentieth"],
+  ["?", "on the map: this help"],
+];
+
+export class Help {
+  constructor() {
+    const list = (/** @type {[string, string][]} */ rows) => make("dl", {}, rows.flatMap(
+      ([name, text]) => [make("dt", {}, [name]), make("dd", {}, [text])]));
+    const close = make("button", { type: "button" }, ["Close"]);
+    this.dialog = make("dialog", { class: "rl-help", "aria-label": "Help" }, [
+      make("h2", {}, ["What you see"]), list(VIEWS), make("h2", {}, ["Keys"]), list(KEYS), close,
+    ]);
+    this.button = make("button", { type: "button", class: "rl-help-button", title: "What you see, and the keys (?)" }, ["Help"]);
+    this.button.addEventListener("click", () => this.show());
+    close.addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  }
+
+  show() {
+    this.dialog.showModal();
+  }
+}

@@ -1,0 +1,114 @@
+"""Pages to drive: the workbench in Voila through `relaylab demo`, and in JupyterLab."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+from relaylab import resources
+
+START_S = 240  # the first start compiles
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def served(command: list[str], pattern: str, log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A server as a process of its own; the address is what `pattern` finds in its output."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + START_S
+        while not (found := re.search(pattern, log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield found[0], process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running `relaylab demo`."""
+    command = [sys.executable, "-m", "relaylab", "demo", "--no-browser"]
+    log = tmp_path_factory.mktemp("demo") / "log"
+    with served(command, r"http://localhost:\d+/", log) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a copy of the workbench's notebook in JupyterLab."""
+    root = tmp_path_factory.mktemp("lab")
+    shutil.copy(resources.notebooks() / "workbench.ipynb", root)
+    answered = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    answered.parent.mkdir(parents=True)
+    answered.write_text('{"fetchNews": "false"}')
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--port=0",
+        "--ServerApp.ip=localhost",
+        f"--ServerApp.root_dir={root}",
+        "--IdentityProvider.token=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--LabApp.workspaces_dir={root}/workspaces",
+        f"--LabApp.user_settings_dir={root}/settings",
+    ]
+    pattern = r"http://localhost:[1-9]\d*/lab"
+    with served(command, pattern, root / "log") as (address, _):
+        yield f"{address}/tree/workbench.ipynb"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator["Browser"]:  # noqa: F821
+    """This machine's Chromium, headless."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F821
+    """A page that must not ask any other host, nor throw."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    foreign: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: foreign.extend(_foreign(request.url)))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.goto("about:blank")
+    page.close()
+    assert foreign == []
+    assert errors == []
+
+
+def _foreign(url: str) -> list[str]:
+    at = urlparse(url)
+    local = at.scheme in ("data", "blob", "about") or at.hostname in ("localhost", "127.0.0.1")
+    return [] if local else [url]

@@ -1,0 +1,306 @@
+"""The workbench as a Python program sees it; the views are played by the tests."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from relaylab import relayfs
+from relaylab.errors import ConfigError
+from relaylab.lab import Workbench
+from relaylab.lab.frame import FrameFlag, decode
+from relaylab.lab.options import from_environment, to_environment
+from relaylab.workload import bursts
+
+LOAD = bursts(events=50, every="10 ms", size=64, n_cpus=2, duration="200 ms", seed=1)
+
+
+@pytest.fixture
+def workbench():
+    made = []
+
+    def make(*arguments, **keywords):
+        keywords.setdefault("workload", LOAD)
+        made.append(Workbench(*arguments, **keywords))
+        return made[-1]
+
+    yield make
+    for wb in made:
+        wb.close()
+
+
+class Watcher:
+    """A view: takes what the session sends and acknowledges it when told."""
+
+    def __init__(self, wb):
+        self.wb = wb
+        self.frames = []
+        self.session = wb._session
+        self.session._send = self.take
+        self.say("hello")
+
+    def take(self, content, buffers):
+        if content["kind"] == "frame":
+            self.frames.append(decode(buffers[0]))
+
+    def say(self, what, **values):
+        self.wb._take_message(None, {"do": what, "view": "v", **values}, [])
+
+    def painted(self):
+        self.say("painted", seq=self.frames[-1].seq)
+
+    def until(self, condition):
+        """Paint until a frame fulfils the condition."""
+        deadline = time.monotonic() + 20
+        seen = 0
+        while time.monotonic() < deadline:
+            if len(self.frames) > seen:
+                seen = len(self.frames)
+                self.painted()
+                if condition(self.frames[-1]):
+                    return self.frames[-1]
+            time.sleep(0.005)
+        raise AssertionError("no such frame came")
+
+
+def lab_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("relaylab")]
+
+
+def test_a_new_workbench_runs(workbench):
+    wb = workbench()
+    assert wb.state["status"] == "running"
+    assert wb.state["mode"] == "live"
+    assert wb.channel.n_cpus == 2
+
+
+def test_it_opens_what_it_is_asked_for(workbench):
+    wb = workbench(subbuf_size="1 KiB", n_subbufs=3, n_cpus=5, overwrite=True)
+    chan = wb.channel
+    assert (chan.subbuf_size, chan.n_subbufs, chan.n_cpus) == (1024, 3, 5)
+    assert chan.overwrite
+    wb.open(n_subbufs=7)
+    assert (wb.channel.subbuf_size, wb.channel.n_subbufs) == (1024, 7)
+    assert chan.closed
+
+
+def test_a_size_that_is_not_allowed_leaves_the_channel_open(workbench):
+    wb = workbench()
+    chan = wb.channel
+    with pytest.raises(ConfigError):
+        wb.open(n_subbufs=0)
+    assert wb.channel is chan
+    assert not chan.closed
+
+
+def test_closing_ends_all_threads_and_the_channel(workbench):
+    wb = workbench()
+    chan = wb.channel
+    assert lab_threads()
+    wb.close()
+    assert chan.closed
+    assert lab_threads() == []
+    assert wb.state["status"] == "closed"
+
+
+def test_several_workbenches_live_in_one_process(workbench):
+    one, two = workbench(n_subbufs=3), workbench(n_subbufs=5)
+    one.close()
+    assert two.state["status"] == "running"
+    assert not two.channel.closed
+
+
+def test_it_watches_a_channel_of_the_users_own(workbench):
+    fs = relayfs.RelayFS(n_cpus=3)
+    chan = relayfs.relay_open("mine", None, 100, 4, False, None, fs=fs)
+    wb = workbench(chan, workload=None)
+    assert wb.channel is chan
+    assert wb.state["status"] == "idle"
+    watcher = Watcher(wb)
+    for _ in range(3):
+        chan.write(bytes(60), 1)
+    frame = watcher.until(lambda frame: frame.totals[0] == 3)
+    assert frame.cpus["produced"].tolist() == [0, 2, 0]
+    wb.close()
+    assert not chan.closed, "what the user opened is the user's to close"
+    chan.close()
+
+
+def test_a_first_frame_holds_everything_and_the_next_only_changes(workbench):
+    wb = workbench(subbuf_size=4096, n_subbufs=8)
+    watcher = Watcher(wb)
+    first = watcher.until(lambda frame: True)
+    assert first.flags & FrameFlag.FULL
+    assert len(first.cells.index) == 16
+    later = watcher.until(lambda frame: not frame.flags & FrameFlag.FULL)
+    assert len(later.cells.index) < 16
+
+
+def test_changes_put_together_are_the_whole(workbench):
+    wb = workbench(subbuf_size=512, n_subbufs=8)
+    watcher = Watcher(wb)
+    watcher.until(lambda frame: frame.seq > 30)
+    state = {}
+    for frame in watcher.frames:
+        state.update(zip(frame.cells.index.tolist(), frame.cells.state.tolist(), strict=True))
+    watcher.say("pause")
+    watcher.until(lambda frame: frame.status == "paused")
+    time.sleep(0.3)
+    count = len(watcher.frames)
+    watcher.say("hello")
+    whole = watcher.until(
+        lambda frame: len(watcher.frames) > count and frame.flags & FrameFlag.FULL
+    )
+    for frame in watcher.frames:
+        if frame is whole:
+            break
+        state.update(zip(frame.cells.index.tolist(), frame.cells.state.tolist(), strict=True))
+    assert state == dict(zip(whole.cells.index.tolist(), whole.cells.state.tolist(), strict=True))
+
+
+def test_a_view_that_does_not_paint_gets_three_frames_at_most(workbench):
+    watcher = Watcher(workbench())
+    time.sleep(1.0)
+    assert 1 <= len(watcher.frames) <= 3
+    watcher.painted()
+    time.sleep(0.3)
+    assert len(watcher.frames) > 3
+
+
+def test_a_hidden_view_gets_nothing_until_it_is_shown(workbench):
+    watcher = Watcher(workbench())
+    watcher.until(lambda frame: True)
+    watcher.say("visible", visible=False)
+    time.sleep(0.2)
+    count = len(watcher.frames)
+    time.sleep(0.5)
+    assert len(watcher.frames) == count
+    watcher.say("visible", visible=True)
+    assert watcher.until(lambda frame: len(watcher.frames) > count).flags & FrameFlag.FULL
+
+
+def test_paused_flush_reset_and_close_are_painted(workbench):
+    wb = workbench(subbuf_size=4096, n_subbufs=8)
+    watcher = Watcher(wb)
+    watcher.until(lambda frame: frame.totals[0] > 100)
+    watcher.say("pause")
+    watcher.until(lambda frame: frame.status == "paused")
+    time.sleep(0.2)
+    wb._controls.flush.click()
+    watcher.until(lambda frame: "Flush" in frame.text["caption"])
+    wb._controls.reset.click()
+    frame = watcher.until(lambda frame: not frame.cpus["produced"].any())
+    assert not frame.cpus["offset"].any()
+    wb._controls.close_channel.click()
+    frame = watcher.until(lambda frame: frame.status == "closed")
+    assert wb.state["status"] == "closed"
+    assert frame.totals[0] == wb.state["totals"]["written"] == wb.channel.stats.written
+    wb._controls.open_channel.click()
+    watcher.until(lambda frame: frame.status == "running")
+
+
+def test_readers_come_and_go(workbench):
+    wb = workbench(subbuf_size=512, n_subbufs=4)
+    assert wb.channel.buffers[0].refcount == 2, "the channel, and the reader's open file"
+    wb._controls.detach.click()
+    wb._session.do("say", text="").result(10)
+    assert wb.channel.buffers[0].refcount == 1
+    watcher = Watcher(wb)
+    watcher.until(lambda frame: (frame.cpus["produced"] - frame.cpus["consumed"] == 4).all())
+    wb._controls.attach.click()
+    wb._controls.attach.click()
+    wb._session.do("say", text="").result(10)
+    assert wb.channel.buffers[0].refcount == 3
+
+
+def test_stepping_in_live_time_goes_to_virtual_time(workbench):
+    wb = workbench()
+    watcher = Watcher(wb)
+    watcher.say("step")
+    watcher.until(lambda frame: bool(frame.flags & FrameFlag.VIRTUAL) and frame.totals[0] == 1)
+    assert wb.state["mode"] == "virtual"
+    assert wb.state["position"] == 1
+    assert wb.state["status"] == "paused"
+    watcher.say("step_back")
+    watcher.until(lambda frame: frame.totals[0] == 0)
+    assert wb.state["position"] == 0
+
+
+def test_the_rate_is_the_offered_events_a_second(workbench):
+    wb = workbench(subbuf_size=4096, n_subbufs=64)
+    assert wb._controls.rate.value == "10.5 k/s"
+    wb._controls.rate.value = "2 k/s"
+    wb._session.do("say", text="").result(10)
+    time.sleep(0.2)
+    before, start = wb.channel.stats.offered, time.monotonic()
+    time.sleep(2.0)
+    rate = (wb.channel.stats.offered - before) / (time.monotonic() - start)
+    assert 1000 < rate < 4000
+    wb._controls.rate.value = "max"
+    wb._session.do("say", text="").result(10)
+    before = wb.channel.stats.offered
+    time.sleep(0.5)
+    assert wb.channel.stats.offered - before > 50_000
+
+
+def test_a_failure_is_shown_and_ends_the_writers(workbench):
+    wb = workbench()
+    watcher = Watcher(wb)
+    watcher.until(lambda frame: True)
+    run = wb._session.run
+
+    def broken():
+        raise ZeroDivisionError("look at this")
+
+    run.records = broken
+    frame = watcher.until(lambda frame: frame.status == "error")
+    assert "look at this" in frame.text["caption"]
+    assert wb.state["status"] == "error"
+    assert run.writers is None
+    wb.open()
+    watcher.until(lambda frame: frame.status == "running")
+
+
+def test_what_was_selected_is_read_through_a_mapping(workbench):
+    wb = workbench(subbuf_size=4096, n_subbufs=4)
+    watcher = Watcher(wb)
+    watcher.until(lambda frame: frame.totals[0] > 100)
+    watcher.say("pause")
+    watcher.say("select", cpu=1, subbuf=0)
+    frame = watcher.until(lambda frame: frame.status == "paused" and bool(frame.memory))
+    assert frame.memory == bytes(wb.channel.buffers[1].memory[: len(frame.memory)])
+    assert frame.text["inspector"]["cpu"] == 1
+    wb._controls.close_channel.click()
+    watcher.until(lambda frame: frame.status == "closed" and bool(frame.memory))
+
+
+def test_the_options_of_the_demo_arrive(monkeypatch):
+    options = to_environment(trace=None, subbuf_size=8192, n_subbufs=5, overwrite=True, speed=0.5)
+    for name, value in options.items():
+        monkeypatch.setenv(name, value)
+    assert from_environment() == {
+        "subbuf_size": 8192,
+        "n_subbufs": 5,
+        "overwrite": True,
+        "speed": 0.5,
+    }
+
+
+def test_an_option_that_is_not_allowed_is_told_before_the_page_is_served():
+    with pytest.raises(ConfigError, match="n_subbufs"):
+        to_environment(trace=None, subbuf_size=None, n_subbufs=0, overwrite=False, speed=1.0)
+
+
+def test_history_keeps_peaks_between_looks():
+    from relaylab.core.journal import VISIBLE, Kind
+    from relaylab.lab.peaks import Peaks
+
+    peaks = Peaks(np.array([0, 0]))
+    records = np.zeros(4, VISIBLE)
+    records["kind"] = [Kind.PRODUCED, Kind.PRODUCED, Kind.CONSUMED, Kind.CONSUMED]
+    records["produced"] = [1, 2, 2, 2]
+    records["value"] = [0, 0, 1, 1]
+    nothing = np.array([0, 0])
+    assert peaks.take(records, nothing, np.array([2, 0])).tolist() == [2, 0]
+    assert peaks.take(records[:0], nothing, np.array([2, 0])).tolist() == [0, 0]
