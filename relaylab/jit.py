@@ -1,7 +1,8 @@
 """Writing from your own compiled functions, with or without the GIL.
 
 ``handle = chan.handle(cpu)`` is an int64 array; pass it to your ``@numba.njit`` function and there
-call the functions of this module. They work in plain Python as well.
+call the functions of this module. They work in plain Python as well. A compiled callback that
+raises counts as one that returned 0; only operations called from Python report it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from relaylab.core import operations, ring
@@ -53,6 +55,7 @@ def write(handle: NDArray[np.int64], data: Any) -> int:
     while True:
         result = operations.write(buffer, address_of(data), size_of(data))
         if result != ring.BUSY:
+            operations.forgive(buffer)
             return result
         wait_until_free(buffer, _PATIENCE)
 
@@ -69,13 +72,36 @@ def reserve(handle: NDArray[np.int64], length: int) -> int:
     """
     if length < 0:
         return ring.TOO_LARGE
-    return operations.reserve(handle[0], length)
+    result = operations.reserve(handle[0], length)
+    operations.forgive(handle[0])
+    return result
 
 
-@njit()
 def slot(handle: NDArray[np.int64], offset: int, length: int) -> Any:
-    """The bytes of a reserved slot, uint8[length], to be filled before the commit."""
-    return bytes_at(own_at(handle[0]).bytes + offset, length)
+    """The bytes of a reserved slot, uint8[length], to be filled before the commit.
+
+    Raises
+    ------
+    ValueError
+        They are not in the buffer.
+    """
+    keeper: Any = handle.base  # an array over its memory stays valid, whoever closes the channel
+    size = int(control(handle).subbuf_size * control(handle).n_subbufs)
+    if not 0 <= offset <= offset + length <= size:
+        raise ValueError("the slot is not in the buffer")
+    return keeper.data.bytes[offset : offset + length]
+
+
+@overload(slot)  # type: ignore[untyped-decorator]  # Numba is untyped
+def _compiled_slot(handle: Any, offset: Any, length: Any) -> Any:
+    def compiled(handle: Any, offset: Any, length: Any) -> Any:
+        own = own_at(handle[0])
+        buf = control_at(own.control)
+        if offset < 0 or length < 0 or offset + length > buf.subbuf_size * buf.n_subbufs:
+            raise ValueError("the slot is not in the buffer")
+        return bytes_at(own.bytes + offset, length)
+
+    return compiled
 
 
 @njit()
@@ -87,12 +113,14 @@ def commit(handle: NDArray[np.int64], offset: int, count: int) -> int:
     int
         0; -2 closed; -1 if the offset is in no sub-buffer or the count negative.
     """
-    return operations.commit_checked(handle[0], offset, count)
+    result = operations.commit_checked(handle[0], offset, count)
+    operations.forgive(handle[0])
+    return min(result, 0)
 
 
 @njit()
 def control(handle: NDArray[np.int64]) -> Any:
-    """The buffer's control block, a record with produced, consumed, offset and so on, to be read."""
+    """The buffer's control block, to be read: produced, consumed, offset and so on."""
     return control_at(own_at(handle[0]).control)
 
 

@@ -36,7 +36,11 @@ class ChannelBuffer:
     """
 
     def __init__(
-        self, path: str, memory: BufferMemory, client: Client, on_release: Callable[[], None]
+        self,
+        path: str,
+        memory: BufferMemory,
+        client: Client,
+        on_release: Callable[[ChannelBuffer], None],
     ) -> None:
         self._memory = memory
         self._words = memory.control.view(np.int64)
@@ -231,7 +235,11 @@ class ChannelBuffer:
         self._client.python.clear()
 
     def handle(self) -> NDArray[np.int64]:
-        """What compiled code needs of this buffer; it keeps the memory alive."""
+        """What compiled code needs of this buffer; it keeps the memory alive.
+
+        Compiled callers that Numba caches on disk (``cache=True``) go on with the code of the
+        relaylab they were compiled with: clear their cache after an upgrade.
+        """
         self._alive()
         return handle_array(self._memory)
 
@@ -244,7 +252,8 @@ class ChannelBuffer:
     def hold(self) -> None:
         """Take a reference."""
         with self._lifetime:
-            self._alive()
+            if self._references == 0:
+                raise self._closed()
             self._references += 1
 
     def drop(self) -> None:
@@ -253,9 +262,10 @@ class ChannelBuffer:
             self._references -= 1
             if self._references > 0:
                 return
+        self._on_release(self)
+        with self._lifetime:
             self._memory.data = None
             descriptor, self._eventfd = self._eventfd, None
-        self._on_release()
         if descriptor is not None:
             self._memory.own["eventfd"] = -1
             os.close(descriptor)

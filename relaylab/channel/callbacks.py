@@ -15,8 +15,9 @@ from numba.core.errors import NumbaError
 
 from relaylab.channel.arguments import INT_MAX, integer
 from relaylab.core.addresses import bytes_at, control_at, own_at, words_at
-from relaylab.core.clients import ABSENT, BUILT_IN, COMPILED, PYTHON
+from relaylab.core.clients import ABSENT, BUILT_IN, COMPILED, PYTHON, RAISED
 from relaylab.core.layout import OWN
+from relaylab.core.system import thread_id
 from relaylab.errors import ConfigError
 
 
@@ -24,7 +25,9 @@ class Callbacks:
     """Optional base class of a client's callbacks: override what you need.
 
     Any object with some of these methods will do. A method that is missing, or that is still
-    the one of this class, is not registered.
+    the one of this class, is not registered. A method that is a ``@numba.njit`` function runs
+    compiled, within the engine: `buf` is then the handle (see `relaylab.jit`), sub-buffers are
+    uint8 arrays (of length 0 for None), and a file is a number.
     """
 
     def subbuf_start(
@@ -115,6 +118,13 @@ class Client:
 def register(callbacks: Any, subbuf_size: int) -> Client:
     """Look at a client's callbacks once, at open. The object itself is never written to."""
     client = Client()
+    if isinstance(callbacks, int | float | str | bytes | dict | list | tuple | set):
+        raise ConfigError(
+            "callbacks",
+            passed=callbacks,
+            allowed="an object with some of the methods of Callbacks, or None",
+            hint="types.SimpleNamespace(deliver=...) makes one of functions.",
+        )
     if isinstance(callbacks, Reserving):
         if callbacks.n > subbuf_size:
             raise ConfigError(
@@ -134,10 +144,19 @@ def register(callbacks: Any, subbuf_size: int) -> Client:
             client.modes[name], client.pointers[name] = COMPILED, int(code.address)
             client._kept.append(code)
             continue
-        client.python[name] = method
+        client.python[name] = method if compiled is None else _with_handle(compiled)
         if name in _IN_RING:
             client.modes[name] = PYTHON
     return client
+
+
+def _with_handle(function: Any) -> Callable[..., Any]:
+    """A compiled buf_mapped or buf_unmapped: it gets the handle, and a number for the file."""
+
+    def told(buf: Any, file: Any) -> None:
+        function(buf.handle(), id(file))
+
+    return told
 
 
 def _registered(callbacks: Any, name: str) -> Any:
@@ -165,7 +184,6 @@ class _Code(Protocol):
 
 
 _OWN_WORDS = OWN.itemsize // 8
-_RAISED = 2  # own.error: a compiled callback raised
 
 
 @lru_cache(maxsize=256)  # opening again with the same callbacks compiles nothing
@@ -193,7 +211,8 @@ def _start_code(function: Any) -> _Code:
         try:
             reserved = int(function(words_at(handle, _OWN_WORDS), current, prev, previous))
         except Exception:
-            own.error = _RAISED
+            own.error = RAISED
+            own.error_thread = thread_id()
             reserved = 0
         return reserved
 
@@ -210,7 +229,8 @@ def _notice_code(function: Any) -> _Code:
                 words_at(handle, _OWN_WORDS), subbuf, bytes_at(own.bytes + subbuf * size, size)
             )
         except Exception:
-            own.error = _RAISED
+            own.error = RAISED
+            own.error_thread = thread_id()
         return 0
 
     return notice  # type: ignore[no-any-return]  # Numba is untyped

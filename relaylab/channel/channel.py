@@ -190,7 +190,7 @@ class Channel:
 
     def commit(self, cpu: int, offset: int, count: int) -> None:
         """relay_commit of the slot at byte `offset` of a CPU's buffer."""
-        self._buffer(cpu).commit_at(offset, count)
+        self._given_buffer(cpu).commit_at(offset, count)
 
     # Consuming and controlling -----------------------------------------------------------------
 
@@ -204,13 +204,11 @@ class Channel:
         ClosedError
         """
         count = integer("count", count, 0, INT_MAX)
-        if cpu is None:
-            raise ConfigError("cpu", passed=cpu, allowed=f"0 .. {self.n_cpus - 1}")
-        self._buffer(cpu).consume(count)
+        self._given_buffer(cpu).consume(count)
 
     def switch_subbuf(self, cpu: int, length: int) -> int:
         """relay_switch_subbuf of a CPU's buffer: `length`, or 0 if an event would be lost."""
-        return self._buffer(cpu).switch(length)
+        return self._given_buffer(cpu).switch(length)
 
     def flush(self) -> None:
         """relay_flush: end every CPU's current sub-buffer, as far as the buffers are not full."""
@@ -229,7 +227,7 @@ class Channel:
             It is closed already.
         ReentrancyError
         """
-        self._refuse_reentry("close")
+        self.refuse_reentry("close")
         with self._closing:
             if not self._unclosed:
                 self._open_or_raise()
@@ -281,9 +279,7 @@ class Channel:
             The channel has a Python subbuf_start, deliver or buf_full.
         ClosedError
         """
-        if cpu is None:
-            raise ConfigError("cpu", passed=cpu, allowed=f"0 .. {self.n_cpus - 1}")
-        buffer = self._buffer(cpu)
+        buffer = self._given_buffer(cpu)
         if self._client.in_ring:
             raise ConfigError(
                 "a handle of a channel whose callbacks are Python functions",
@@ -307,13 +303,14 @@ class Channel:
 
     def _each(self, operation: str) -> None:
         self._open_or_raise()
-        self._refuse_reentry(operation)
+        self.refuse_reentry(operation)
         with _FirstFailure() as failure:
             for buffer in self.buffers:
                 with failure.noted():
                     buffer.perform(operation)
 
-    def _refuse_reentry(self, operation: str) -> None:
+    def refuse_reentry(self, operation: str) -> None:
+        """Raise ReentrancyError if this thread is inside one of the channel's callbacks."""
         for buffer in self.buffers:
             buffer._conversation.refuse_reentry(operation)
 
@@ -321,6 +318,10 @@ class Channel:
         self._open_or_raise()
         if cpu is None:
             return self.buffers[int(engine.here(self.n_cpus))]
+        return self.buffers[integer("cpu", cpu, 0, self.n_cpus - 1)]
+
+    def _given_buffer(self, cpu: int) -> ChannelBuffer:
+        self._open_or_raise()
         return self.buffers[integer("cpu", cpu, 0, self.n_cpus - 1)]
 
     def _open_or_raise(self) -> None:

@@ -7,9 +7,7 @@ happens in between, an operation that was begun is ended here and its lock given
 from __future__ import annotations
 
 import operator
-import sys
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from relaylab.channel.callbacks import Client
 from relaylab.core import ring
+from relaylab.core.clients import RESERVE_OUT_OF_RANGE
 from relaylab.core.prepare import engine
 from relaylab.errors import CallbackError, ReentrancyError
 
@@ -179,13 +178,13 @@ class Conversation:
                 hint="The operation ended as if it had returned 0.",
             ) from failures[0]
         wrong = int(self._own["error"][0])
-        if wrong == 0:
-            return
+        if wrong == 0 or int(self._own["error_thread"][0]) != threading.get_ident():
+            return  # another thread's operation has to answer for it
         self._own["error"] = 0
         size = self._buffer._subbuf_size
         what = f"a compiled callback of {self._buffer.path!r}"
         hint = "The operation ended as if it had returned 0."
-        if wrong == 1:
+        if wrong == RESERVE_OUT_OF_RANGE:
             value = int(self._own["error_value"][0])
             raise CallbackError(
                 f"{what} returned a reserve", passed=value, allowed=f"0 .. {size}", hint=hint
@@ -206,13 +205,16 @@ class Conversation:
         )
 
 
-def report_unraisable(error: BaseException, source: object) -> None:
-    """Hand an error that no caller can get to sys.unraisablehook."""
-    report: Any = SimpleNamespace(
-        exc_type=type(error),
-        exc_value=error,
-        exc_traceback=error.__traceback__,
-        err_msg="Exception ignored on a thread of relaylab, in",
-        object=source,
-    )
-    sys.unraisablehook(report)
+class _Unraised:
+    """Raises where no caller can get it, which hands it to sys.unraisablehook."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __del__(self) -> None:
+        raise self._error
+
+
+def report_unraisable(error: BaseException) -> None:
+    """Hand an error on a thread of relaylab's own to sys.unraisablehook."""
+    _Unraised(error)

@@ -25,7 +25,7 @@ class Stats:
     lost_unfull: int = 0  #: events sacrificed by the first switch after the full state
     lost_too_large: int = 0  #: events longer than a sub-buffer less its reserve
     lost_bytes: int = 0
-    overwritten_subbufs: int = 0  #: sub-buffers used again in overwrite mode
+    overwritten_subbufs: int = 0  #: sub-buffers used again in overwrite mode, or unread in either
     overwritten_unread_subbufs: int = 0  #: of these, those that no consume had covered
     switches: int = 0  #: sub-buffers produced
     delivered: int = 0  #: deliver events
@@ -71,6 +71,7 @@ class Snapshot:
     subbufs_consumed: NDArray[np.int64]
     unfull: NDArray[np.int64]
     finalized: NDArray[np.int64]
+    released: NDArray[np.bool_]  #: False: a released buffer has no state
     refcount: NDArray[np.int64]
     epoch: NDArray[np.int64]  #: resets so far
     is_full: NDArray[np.bool_]
@@ -114,6 +115,7 @@ def snapshot_of(
         "subbufs_consumed": blocks["consumed"],
         "unfull": blocks["unfull"],
         "finalized": blocks["finalized"],
+        "released": np.zeros(len(states), bool),
         "refcount": np.array(refcounts, np.int64),
         "epoch": blocks["epoch"],
         "is_full": (blocks["overwrite"] == 0) & (pending > blocks["n_subbufs"] - 1),

@@ -18,6 +18,10 @@ BUILT_IN: Final = 1
 COMPILED: Final = 2
 PYTHON: Final = 3
 
+# What a compiled callback did wrong (own.error)
+RESERVE_OUT_OF_RANGE: Final = 1
+RAISED: Final = 2
+
 _HEADER = 4  # bytes of a stored padding
 
 
@@ -29,9 +33,9 @@ def answer_start(buf: Any, own: Any, subbuf: int, prev: int, has_prev: int) -> i
             copy(own.bytes + prev * buf.subbuf_size, own.padding + _HEADER * prev, _HEADER)
         return int(own.reserve)
     if own.start_mode == COMPILED:
-        own.callback_thread = thread_id()
+        outermost = _enter_callback(own)
         reply = call_start(own.start_pointer, own.handle, subbuf, prev, has_prev)
-        own.callback_thread = 0
+        _leave_callback(own, outermost)
         return reply
     return 0
 
@@ -40,6 +44,25 @@ def answer_start(buf: Any, own: Any, subbuf: int, prev: int, has_prev: int) -> i
 def answer_notice(own: Any, mode: int, pointer: int, subbuf: int) -> None:
     """Tell a compiled deliver or buf_full. Not for Python callbacks."""
     if mode == COMPILED:
-        own.callback_thread = thread_id()
+        outermost = _enter_callback(own)
         call_notice(pointer, own.handle, subbuf)
+        _leave_callback(own, outermost)
+
+
+@njit()
+def _enter_callback(own: Any) -> bool:
+    """Mark this thread as inside a compiled callback; whether it was not before.
+
+    A commit inside a callback may call another one.
+    """
+    me = thread_id()
+    if own.callback_thread == me:
+        return False
+    own.callback_thread = me
+    return True
+
+
+@njit()
+def _leave_callback(own: Any, outermost: bool) -> None:
+    if outermost:
         own.callback_thread = 0

@@ -1,8 +1,7 @@
 """The transition journal: what happened, when, where. The ring writes it, observers drain it.
 
-Records are claimed with one atomic addition and published by their claim number, so that any
-thread may append. A slow observer loses the oldest records and is told how many; it never slows
-a writer.
+Any thread may append; that takes a few instructions. A slow observer loses the oldest records and
+is told how many; it never slows a writer.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.core.addresses import journal_at, record_at
-from relaylab.core.atomics import fetch_add, load_acquire, store_release
+from relaylab.core.atomics import store_release
 from relaylab.core.jit import njit
 from relaylab.core.layout import JOURNAL, RECORD, offset_of
+from relaylab.core.locks import enter_edge, leave_edge
 from relaylab.core.system import clock_ns
 
 
@@ -40,49 +40,38 @@ class Kind(IntEnum):
 
 
 CAPACITY: Final = 1 << 15  # records; a power of two
-VISIBLE: Final = np.dtype(
-    [
-        ("t_ns", np.int64),
-        ("kind", np.int64),
-        ("cpu", np.int64),
-        ("subbuf", np.int64),
-        ("produced", np.int64),
-        ("value", np.int64),
-    ]
-)
-"""What an observer sees of a record. `t_ns` is of the monotonic clock, in nanoseconds."""
 
 _HEAD = offset_of(JOURNAL, "head")
-_CLAIM = offset_of(RECORD, "claim")
-_VALUE = offset_of(RECORD, "value")
+_EDGE = offset_of(JOURNAL, "edge")
 _SIZE = RECORD.itemsize
-_SAFE_TO_UPDATE = CAPACITY // 2  # a record this young is not about to be reused
 
 
 @njit()
 def append(journal: int, kind: int, cpu: int, subbuf: int, produced: int, value: int) -> int:
-    """Append a record; its claim number."""
+    """Append a record; its number."""
     header = journal_at(journal)
-    claim = fetch_add(journal + _HEAD, 1)
-    address = header.records + (claim & (header.capacity - 1)) * _SIZE
-    store_release(address + _CLAIM, 0)  # readers leave it alone while it changes
-    record = record_at(address)
-    record.t_ns = clock_ns()
+    enter_edge(journal + _EDGE)
+    number = int(header.head)
+    record = record_at(header.records + (number & (header.capacity - 1)) * _SIZE)
+    record.t_ns = clock_ns()  # within the edge: records are in the order of time
     record.kind = kind
     record.cpu = cpu
     record.subbuf = subbuf
     record.produced = produced
     record.value = value
-    store_release(address + _CLAIM, claim + 1)
-    return claim
+    store_release(journal + _HEAD, number + 1)
+    leave_edge(journal + _EDGE)
+    return number
 
 
 @njit()
-def update(journal: int, claim: int, value: int) -> None:
-    """Change the value of an earlier record, unless it is about to be overwritten."""
-    if load_acquire(journal + _HEAD) - claim < _SAFE_TO_UPDATE:
-        header = journal_at(journal)
-        store_release(header.records + (claim & (header.capacity - 1)) * _SIZE + _VALUE, value)
+def update(journal: int, number: int, value: int) -> None:
+    """Change the value of an earlier record, unless it was overwritten."""
+    header = journal_at(journal)
+    enter_edge(journal + _EDGE)
+    if header.head - number <= header.capacity:
+        record_at(header.records + (number & (header.capacity - 1)) * _SIZE).value = value
+    leave_edge(journal + _EDGE)
 
 
 class Cursor:
@@ -106,43 +95,24 @@ class Cursor:
         Returns
         -------
         structured ndarray
-            Fields ``t_ns, kind, cpu, subbuf, produced, value``, in the order of the events.
+            Fields ``t_ns, kind, cpu, subbuf, produced, value``, in the order they were written.
         """
-        head = int(self._header["head"][0])
+        head = self._head()
         capacity = len(self._records)
-        self._skip_to(head - capacity)
-        claims = np.arange(self._next, head)
-        copied = self._records[claims % capacity]
-        # A record that was reused while it was copied has another claim number by now.
-        seen, still = copied["claim"], self._records["claim"][claims % capacity]
-        whole = (seen == claims + 1) & (still == claims + 1)
-        count, overtaken = _readable(whole, (seen > claims + 1) | (still > claims + 1))
-        kept = whole[:count]
-        self.dropped += int(overtaken)
-        self._next += count
-        result = np.empty(int(kept.sum()), VISIBLE)
-        for name in VISIBLE.names or ():
-            result[name] = copied[name][:count][kept]
-        return result
+        first = max(self._next, head - capacity)
+        copied = self._records[np.arange(first, head) % capacity]
+        # What was overwritten meanwhile, and what may be being overwritten now, is not whole.
+        whole = max(first, min(self._head() + 1 - capacity, head))
+        self.dropped += whole - self._next
+        self._next = head
+        return copied[whole - first :]
 
-    def _skip_to(self, oldest: int) -> None:
-        if oldest > self._next:
-            self.dropped += oldest - self._next
-            self._next = oldest
+    def _head(self) -> int:
+        return int(self._header["head"][0])
 
     def __repr__(self) -> str:
-        pending = int(self._header["head"][0]) - self._next
+        pending = self._head() - self._next
         return f"<journal cursor: {pending} records to read, {self.dropped} dropped>"
-
-
-def _readable(whole: NDArray[np.bool_], overtaken: NDArray[np.bool_]) -> tuple[int, int]:
-    """How many records from the first on are settled, and how many of these were overtaken.
-
-    A record that is neither whole nor overtaken is being written: reading stops before it.
-    """
-    unsettled = np.flatnonzero(~whole & ~overtaken)
-    count = int(unsettled[0]) if unsettled.size else len(whole)
-    return count, int(overtaken[:count].sum())
 
 
 class Journal(Cursor):

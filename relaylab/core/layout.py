@@ -38,7 +38,7 @@ def _lines(*lines: tuple[str, ...]) -> np.dtype[np.void]:
 
 CONTROL: Final = _lines(
     # constants of the buffer
-    ("magic", "version", "cpu", "subbuf_size", "n_subbufs", "alloc_size", "overwrite", "rules"),
+    ("magic", "version", "cpu", "subbuf_size", "n_subbufs", "alloc_size", "overwrite"),
     # the writer's, touched by every event; `data_start` is the data pointer, bytes from the begin;
     # settled_bytes + offset are the bytes written
     ("offset", "data_start", "finalized", "start_reserve", "written", "settled_bytes"),
@@ -83,29 +83,20 @@ OWN: Final = _lines(
     # what that callback is asked
     ("asked", "asked_subbuf", "asked_prev", "asked_has_prev"),
     # what callbacks did wrong, and the thread that runs a compiled one
-    ("error", "error_value", "callback_thread"),
+    ("error", "error_value", "error_thread", "callback_thread"),
     # the run of losses that the journal is being told about
-    ("loss_after", "loss_claim", "loss_length"),
+    ("loss_after", "loss_record", "loss_length"),
 )
 """What only the writing process needs of one buffer. Its address is the handle."""
 
 RECORD: Final = np.dtype(
-    [
-        ("claim", np.int64),
-        ("t_ns", np.int64),
-        ("kind", np.int64),
-        ("cpu", np.int64),
-        ("subbuf", np.int64),
-        ("produced", np.int64),
-        ("value", np.int64),
-        ("spare", np.int64),
-    ],
+    [(name, np.int64) for name in ("t_ns", "kind", "cpu", "subbuf", "produced", "value")],
     align=True,
 )
-"""One record of the journal's ring; `claim` is its number plus one, stored last."""
+"""One record of the journal. `t_ns` is of the monotonic clock, in nanoseconds."""
 
-JOURNAL: Final = _lines(("capacity", "records"), ("head",))
-"""The journal's header: how many records its ring holds, their address, how many were claimed."""
+JOURNAL: Final = _lines(("capacity", "records"), ("edge", "head"))
+"""The journal's header: how many records its ring holds, their address, how many were written."""
 
 
 def offset_of(record: np.dtype[np.void], field: str) -> int:

@@ -19,7 +19,7 @@ HELD_BY_OTHER: Final = 1
 HELD_BY_ME: Final = 2
 
 _LOCK = offset_of(OWN, "lock")
-_EDGE = offset_of(CONTROL, "edge")
+EDGE: Final = offset_of(CONTROL, "edge")  # where it is in a control block
 _TRIES = 200  # below a microsecond: nobody spins for long who may hold the GIL
 _SPINS = 100
 
@@ -62,9 +62,8 @@ def wait_until_free(handle: int, duration: int) -> bool:
 
 
 @njit()
-def enter_edge(control: int) -> None:
-    """Begin a change of the state that consumers and observers share with the switch."""
-    edge = control + _EDGE
+def enter_edge(edge: int) -> None:
+    """Begin a change of what several threads share; `edge` is the address of its sequence."""
     spins = 0
     while True:
         sequence = load_acquire(edge)
@@ -76,7 +75,6 @@ def enter_edge(control: int) -> None:
 
 
 @njit(hot=True)
-def leave_edge(control: int) -> None:
+def leave_edge(edge: int) -> None:
     """End the change."""
-    edge = control + _EDGE
     store_release(edge, load_acquire(edge) + 1)

@@ -27,12 +27,12 @@ def count(buf: Any, own: Any, length: int, cause: int) -> None:
     buf.lost_bytes += length
     if own.loss_after == buf.written:  # nothing was written since the last loss
         own.loss_length += 1
-        update(own.journal, own.loss_claim, own.loss_length)
+        update(own.journal, own.loss_record, own.loss_length)
         return
     own.loss_after = buf.written
     own.loss_length = 1
     subbuf = buf.produced % buf.n_subbufs
-    own.loss_claim = append(own.journal, _KIND_LOSS, buf.cpu, subbuf, buf.produced, 1)
+    own.loss_record = append(own.journal, _KIND_LOSS, buf.cpu, subbuf, buf.produced, 1)
 
 
 @njit()
@@ -43,11 +43,12 @@ def end_run(own: Any) -> None:
 
 @njit()
 def count_overwritten(buf: Any) -> None:
-    """Count the sub-buffer whose place is about to be used again, if its data were not given up.
+    """Count the sub-buffer whose place the data pointer has come to, if its data were not given up.
 
     Without overwrite mode this happens only after an unfull that consumed nothing.
     """
-    sequence = buf.produced - buf.n_subbufs  # of what lies there
+    place = buf.data_start // buf.subbuf_size
+    sequence = buf.produced - 1 - (buf.produced - 1 - place) % buf.n_subbufs  # of what lies there
     if sequence < 0:
         return
     unread = sequence >= buf.consumed

@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import lower_builtin, type_callable
 
-I8, I16, I32, I64, I128 = (ir.IntType(bits) for bits in (8, 16, 32, 64, 128))
+I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 Builder = Any  # llvmlite's IRBuilder; the package is untyped
 Value = Any  # an LLVM value
 

@@ -118,7 +118,8 @@ class _Kept:
     """An array's base: keeps all memory of a buffer alive as long as the array is."""
 
     def __init__(self, memory: BufferMemory) -> None:
-        self._keeps = (memory, memory.data)
+        self.memory = memory
+        self.data = memory.data
         self.__array_interface__ = memory.own.view(np.int64).__array_interface__
 
 

@@ -1,7 +1,7 @@
 """The operations on a buffer by its handle: what Python, user's compiled code and loops call.
 
-Most take the writers' lock; where one answers ring.ASK the lock stays held until `resume` has ended
-it. A handle is the address of a buffer's OWN record.
+Those that relayfs protects, and flush, reset and close, take the writers' lock; where one answers
+ring.ASK the lock stays held until `resume` has ended it. A handle is the address of an OWN record.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from relaylab.core.journal import Kind, append
 from relaylab.core.layout import OWN, offset_of
 from relaylab.core.locks import ACQUIRED, HELD_BY_ME, acquire, release, wait_until_free
 from relaylab.core.readers import consumed, rest_reader
-from relaylab.core.system import current_cpu, raise_eventfd, thread_id
+from relaylab.core.system import clock_ns, current_cpu, raise_eventfd, thread_id
 
 _ARMED = offset_of(OWN, "armed")
 _FLUSH, _RESET, _OPEN, _CLOSE = (
     int(kind) for kind in (Kind.FLUSH, Kind.RESET, Kind.OPEN, Kind.CLOSE)
 )
 _PATIENCE = 20_000_000  # ns a batch waits for the lock before it lets Python look for signals
+_BUDGET = 50_000_000  # ns it works before it does so
+_LOOK_UP = 0xFF  # it looks at the clock at each switch, and each time so many events are done
 
 
 # Protection --------------------------------------------------------------------------------
@@ -39,6 +41,16 @@ def _enter(handle: int, own: Any) -> int:
     if got == ACQUIRED:
         return 0
     return ring.REENTRANT if got == HELD_BY_ME else ring.BUSY
+
+
+@njit()
+def _enter_open(handle: int, own: Any) -> int:
+    """Take the writers' lock of a buffer that is not closed: 0, CLOSED, REENTRANT or BUSY."""
+    refusal = _enter(handle, own)
+    if refusal == 0 and control_at(own.control).finalized != 0:
+        release(handle)
+        return ring.CLOSED
+    return refusal
 
 
 @njit(hot=True)
@@ -131,6 +143,14 @@ def commit_checked(handle: int, offset: int, count: int) -> int:
     return commit(handle, offset, count)
 
 
+@njit()
+def forgive(handle: int) -> None:
+    """Forget what a compiled callback did wrong on this thread: nobody is there to be told."""
+    own = own_at(handle)
+    if own.error != 0 and own.error_thread == thread_id():
+        own.error = 0
+
+
 # Batches -----------------------------------------------------------------------------------
 
 
@@ -141,28 +161,26 @@ def write_rows(
     """Write events `first` to `last` of `length` bytes each, which lie in a row at `data`.
 
     progress is the address of two int64: the next event, and how many were written. Answers
-    WRITTEN when all are done; BUSY, CLOSED, REENTRANT or ASK (for event ``next - 1``) before.
+    WRITTEN when all are done; before that BUSY (call again), CLOSED, REENTRANT or ASK (for event
+    ``next - 1``).
     """
     own = own_at(handle)
     buf = control_at(own.control)
     me = thread_id()
-    if locked == 0 and own.callback_thread == me:
-        return ring.REENTRANT
     done = words_at(progress, 2)
+    until = clock_ns() + _BUDGET
+    switches = buf.switches
     written = 0
     for i in range(first, last):
-        if locked != 0:
-            refusal = _enter_batch(handle, own, me)
-            if refusal != 0:
-                return _pause(done, i, written, refusal)
-        result = ring.write(buf, own, data + i * length, length)
+        result = _write_one(handle, buf, own, me, data + i * length, length, locked)
         if result > 0:
             written += 1
-        elif result == ring.ASK or result == ring.CLOSED:
-            _leave(handle, own, result, locked)
+        elif result <= ring.CLOSED:
             return _pause(done, i + (result == ring.ASK), written, result)
-        if locked != 0:
-            release(handle)
+        if buf.switches != switches or i & _LOOK_UP == 0:
+            switches = buf.switches
+            if clock_ns() > until:
+                return _pause(done, i + 1, written, ring.BUSY)
     return _pause(done, last, written, ring.WRITTEN)
 
 
@@ -174,25 +192,37 @@ def write_ragged(
     own = own_at(handle)
     buf = control_at(own.control)
     me = thread_id()
-    if locked == 0 and own.callback_thread == me:
-        return ring.REENTRANT
     bounds = words_at(offsets, last + 1)
     done = words_at(progress, 2)
+    until = clock_ns() + _BUDGET
+    switches = buf.switches
     written = 0
     for i in range(first, last):
-        if locked != 0:
-            refusal = _enter_batch(handle, own, me)
-            if refusal != 0:
-                return _pause(done, i, written, refusal)
-        result = ring.write(buf, own, data + bounds[i], bounds[i + 1] - bounds[i])
+        length = bounds[i + 1] - bounds[i]
+        result = _write_one(handle, buf, own, me, data + bounds[i], length, locked)
         if result > 0:
             written += 1
-        elif result == ring.ASK or result == ring.CLOSED:
-            _leave(handle, own, result, locked)
+        elif result <= ring.CLOSED:
             return _pause(done, i + (result == ring.ASK), written, result)
-        if locked != 0:
-            release(handle)
+        if buf.switches != switches or i & _LOOK_UP == 0:
+            switches = buf.switches
+            if clock_ns() > until:
+                return _pause(done, i + 1, written, ring.BUSY)
     return _pause(done, last, written, ring.WRITTEN)
+
+
+@njit(hot=True)
+def _write_one(
+    handle: int, buf: Any, own: Any, me: int, event: int, length: int, locked: int
+) -> int:
+    """Write one event of a batch, under the lock if asked."""
+    if locked != 0:
+        refusal = _enter_batch(handle, own, me)
+        if refusal != 0:
+            return refusal
+    elif own.callback_thread != 0 and own.callback_thread == me:
+        return ring.REENTRANT
+    return _leave(handle, own, ring.write(buf, own, event, length), locked)
 
 
 @njit()
@@ -202,7 +232,7 @@ def _pause(done: Any, following: int, written: int, result: int) -> int:
     return result
 
 
-@njit(hot=True)
+@njit()
 def _enter_batch(handle: int, own: Any, me: int) -> int:
     """Take the writers' lock, waiting: 0, REENTRANT, or BUSY after a while."""
     if own.callback_thread == me:
@@ -230,7 +260,7 @@ def wait_for_lock(handle: int, duration: int) -> bool:
 def switch(handle: int, length: int) -> int:
     """relay_switch_subbuf."""
     own = own_at(handle)
-    refusal = _enter(handle, own)
+    refusal = _enter_open(handle, own)
     if refusal != 0:
         return refusal
     return _leave(handle, own, ring.switch_alone(control_at(own.control), own, length), 1)
@@ -241,7 +271,7 @@ def flush(handle: int) -> int:
     """relay_flush of one buffer."""
     own = own_at(handle)
     buf = control_at(own.control)
-    refusal = _enter(handle, own)
+    refusal = _enter_open(handle, own)
     if refusal != 0:
         return refusal
     append(own.journal, _FLUSH, buf.cpu, buf.produced % buf.n_subbufs, buf.produced, 0)
@@ -253,7 +283,7 @@ def reset(handle: int) -> int:
     """relay_reset of one buffer."""
     own = own_at(handle)
     buf = control_at(own.control)
-    refusal = _enter(handle, own)
+    refusal = _enter_open(handle, own)
     if refusal != 0:
         return refusal
     append(own.journal, _RESET, buf.cpu, 0, buf.produced, buf.epoch + 1)

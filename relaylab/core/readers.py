@@ -8,7 +8,7 @@ from relaylab.core.atomics import exchange, load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, OWN, offset_of
-from relaylab.core.locks import enter_edge, leave_edge
+from relaylab.core.locks import EDGE, enter_edge, leave_edge
 from relaylab.core.system import lower_eventfd, raise_eventfd
 
 _PRODUCED = offset_of(CONTROL, "produced")
@@ -20,10 +20,9 @@ _KIND_CONSUMED, _KIND_UNFULL, _KIND_WAKEUP = (
 
 
 @njit()
-def is_full(buf: Any, own: Any) -> bool:
+def is_full(buf: Any) -> bool:
     """relay_buf_full: never in overwrite mode."""
-    consumed = load_acquire(own.control + _CONSUMED)
-    return bool(buf.overwrite == 0 and buf.produced - consumed > buf.n_subbufs - 1)
+    return bool(buf.overwrite == 0 and buf.produced - buf.consumed > buf.n_subbufs - 1)
 
 
 @njit()
@@ -32,17 +31,36 @@ def consumed(buf: Any, own: Any, count: int) -> None:
 
     Safe against writers and other consumers: no update is lost.
     """
-    enter_edge(own.control)
+    enter_edge(own.control + EDGE)
+    _consume(buf, own, count)
+
+
+@njit()
+def consumed_through(buf: Any, own: Any, sequence: int, epoch: int) -> None:
+    """A reader is through with the sub-buffers up to `sequence`, unless others were meanwhile.
+
+    Nothing is consumed if the buffer was reset since `epoch`.
+    """
+    enter_edge(own.control + EDGE)
+    if buf.epoch == epoch and buf.consumed <= sequence:
+        _consume(buf, own, sequence + 1 - buf.consumed)
+    else:
+        leave_edge(own.control + EDGE)
+
+
+@njit()
+def _consume(buf: Any, own: Any, count: int) -> None:
+    """Consume within the edge, leave it, and tell."""
     before = buf.produced - buf.consumed
-    ends_full_state = is_full(buf, own)
+    ends_full_state = is_full(buf)
     was_unfull = buf.unfull
     if ends_full_state:
         buf.unfull = 1
-    counted = min(count, before)
+    counted = min(max(count, 0), before)
     store_release(own.control + _CONSUMED, buf.consumed + counted)
     produced = buf.produced
     now_empty = produced == buf.consumed
-    leave_edge(own.control)
+    leave_edge(own.control + EDGE)
     subbuf = (produced - before) % buf.n_subbufs
     if ends_full_state and was_unfull == 0:
         append(own.journal, _KIND_UNFULL, buf.cpu, subbuf, produced, before)

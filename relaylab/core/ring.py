@@ -14,12 +14,13 @@ from typing import Any, Final
 from relaylab.core import losses
 from relaylab.core.addresses import copy, u32_at
 from relaylab.core.atomics import add_u32, fence, fetch_add, store_release
-from relaylab.core.clients import PYTHON, answer_notice, answer_start
+from relaylab.core.clients import PYTHON, RESERVE_OUT_OF_RANGE, answer_notice, answer_start
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, offset_of
-from relaylab.core.locks import enter_edge, leave_edge
+from relaylab.core.locks import EDGE, enter_edge, leave_edge
 from relaylab.core.readers import is_full, wake_reader
+from relaylab.core.system import thread_id
 
 # What an operation answers
 WRITTEN: Final = 1
@@ -148,9 +149,12 @@ def switch(buf: Any, own: Any, length: int) -> int:
     Returns `length`, 0 if there is no room for an event, or ASK.
     """
     own.length = length
-    # Asked in this order: a consumer that ends the full state meanwhile has set unfull before.
-    full = is_full(buf, own)
-    if _end_full_state(buf, own):
+    enter_edge(own.control + EDGE)  # a consumer changes both at once
+    unfull = buf.unfull != 0
+    buf.unfull = 0
+    full = is_full(buf)
+    leave_edge(own.control + EDGE)
+    if unfull:
         own.cause = losses.UNFULL
         n = buf.n_subbufs
         return _advance(buf, own, (buf.produced - 1) % n, 0)
@@ -170,27 +174,16 @@ def switch(buf: Any, own: Any, length: int) -> int:
 
 
 @njit()
-def _end_full_state(buf: Any, own: Any) -> bool:
-    """Clear the unfull flag; whether it was set."""
-    if buf.unfull == 0:
-        return False
-    enter_edge(own.control)
-    buf.unfull = 0
-    leave_edge(own.control)
-    return True
-
-
-@njit()
 def _produce(buf: Any, own: Any, old: int) -> int:
     """Count sub-buffer `old` as produced; go on to the next one unless that filled the buffer."""
     padding = u32_at(own.padding, buf.n_subbufs)
-    enter_edge(own.control)
+    enter_edge(own.control + EDGE)
     _move_offset(buf, buf.subbuf_size)
     # after the bytes: who sees the count sees what it counts
     store_release(own.control + _PRODUCED, buf.produced + 1)
     unconsumed = buf.produced - buf.consumed
-    full = is_full(buf, own)
-    leave_edge(own.control)
+    full = is_full(buf)
+    leave_edge(own.control + EDGE)
     buf.switches += 1
     if unconsumed > buf.high_water:
         buf.high_water = unconsumed
@@ -210,13 +203,13 @@ def _produce(buf: Any, own: Any, old: int) -> int:
 def _advance(buf: Any, own: Any, old: int, granted: int) -> int:
     """Move the data pointer to the physically next sub-buffer and begin it."""
     new = buf.produced % buf.n_subbufs
-    losses.count_overwritten(buf)
     padding = u32_at(own.padding, buf.n_subbufs)
-    enter_edge(own.control)
+    enter_edge(own.control + EDGE)
     following = buf.data_start + buf.subbuf_size
     buf.data_start = following if following < buf.subbuf_size * buf.n_subbufs else 0
     padding[new] = 0
-    leave_edge(own.control)
+    leave_edge(own.control + EDGE)
+    losses.count_overwritten(buf)
     own.granted = granted
     if own.start_mode == PYTHON:
         return _ask(own, ASK_START, buf.data_start // buf.subbuf_size, old, 1)
@@ -227,15 +220,16 @@ def _advance(buf: Any, own: Any, old: int, granted: int) -> int:
 def _begin(buf: Any, own: Any, reserved: int) -> int:
     """Begin the current sub-buffer with the bytes that subbuf_start wants reserved."""
     if reserved < 0 or reserved > buf.subbuf_size:
-        own.error = 1
+        own.error = RESERVE_OUT_OF_RANGE
         own.error_value = reserved
+        own.error_thread = thread_id()
         reserved = 0
     commit = u32_at(own.commit, buf.n_subbufs)
-    enter_edge(own.control)
+    enter_edge(own.control + EDGE)
     buf.start_reserve = reserved
     commit[buf.produced % buf.n_subbufs] = reserved
     _move_offset(buf, reserved)
-    leave_edge(own.control)
+    leave_edge(own.control + EDGE)
     append(
         own.journal, _KIND_START, buf.cpu, buf.data_start // buf.subbuf_size, buf.produced, reserved
     )
@@ -315,7 +309,7 @@ def restart(buf: Any, own: Any) -> int:
     """__relay_reset: the first sub-buffer begins. Memory contents are left alone."""
     padding = u32_at(own.padding, buf.n_subbufs)
     committed = u32_at(own.commit, buf.n_subbufs)
-    enter_edge(own.control)
+    enter_edge(own.control + EDGE)
     buf.epoch += 1
     store_release(own.control + _PRODUCED, 0)
     buf.consumed = 0
@@ -325,7 +319,7 @@ def restart(buf: Any, own: Any) -> int:
     for i in range(buf.n_subbufs):
         padding[i] = 0
         committed[i] = 0
-    leave_edge(own.control)
+    leave_edge(own.control + EDGE)
     own.operation = RESTART
     own.granted = 0
     losses.end_run(own)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from relaylab.core import ring
-from relaylab.core.addresses import control_at, own_at, u32_at, words_at
+from relaylab.core.addresses import bytes_at, control_at, own_at, u32_at, words_at
 from relaylab.core.atomics import load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.layout import CONTROL, offset_of
 from relaylab.core.locks import ACQUIRED, acquire, release, wait_until_free
-from relaylab.core.readers import consumed
+from relaylab.core.readers import consumed_through
 from relaylab.core.system import clock_ns, sleep_ns, thread_id
 
 # The place of a producer: int64[PLACE_WORDS]
@@ -76,8 +76,8 @@ def produce(
     Returns
     -------
     int
-        WRITTEN: go on later, or done if the next event is `count`; else CLOSED, REENTRANT or ASK
-        (the event is offered already: resume it).
+        WRITTEN: go on later, or done if the next event is `count`; else CLOSED or ASK (the event
+        is offered already: resume it).
     """
     own = own_at(handle)
     buf = control_at(own.control)
@@ -157,6 +157,7 @@ def drain(
     own = own_at(handle)
     buf = control_at(own.control)
     place = words_at(place_address, 5)
+    epoch = buf.epoch
     produced = load_acquire(own.control + _PRODUCED)
     sequence = load_acquire(own.control + _CONSUMED)
     if produced <= sequence:
@@ -177,7 +178,7 @@ def drain(
     _sleep_until(place[CLOCK], stop)
     place[READ_BYTES] += used
     place[READ_SUBBUFS] += 1
-    consumed(buf, own, sequence + 1 - load_acquire(own.control + _CONSUMED))
+    consumed_through(buf, own, sequence, epoch)
     store_release(place_address + 8 * READING, -1)
     return WORKED
 
@@ -185,10 +186,10 @@ def drain(
 @njit()
 def _touch(address: int, length: int) -> int:
     """Read every byte, as a reader that copies out of its mapping does."""
-    words = words_at(address - address % 8 + 8 * (address % 8 != 0), length // 8)
+    data = bytes_at(address, length)
     check = 0
-    for i in range(max(length // 8 - 1, 0)):
-        check ^= words[i]
+    for i in range(length):
+        check ^= data[i]
     return check
 
 

@@ -14,6 +14,7 @@ import tornado.ioloop
 import tornado.netutil
 from traitlets.config import Config
 from voila.app import Voila
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 
 from relaylab.errors import ResourceError
 
@@ -24,9 +25,21 @@ _EXTENSIONS = [
     "@voila-dashboards/widgets-manager8",
 ]
 _UNUSED_KERNEL_S = 300
+_PING_MS = 30_000
 _STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
+
+
+class _PageClosed(VoilaShutdownKernelHandler):
+    """Ends the kernel of a page that was closed.
+
+    A page that is going away cannot send the token that Voila's own handler asks for. All that can
+    be had with this is the end of a kernel whose random identity one knows.
+    """
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing to check."""
 
 
 class _Page(Voila):
@@ -40,6 +53,15 @@ class _Page(Voila):
     def setup_template_dirs(self) -> None:
         super().setup_template_dirs()
         self.template_paths.insert(0, str(_TEMPLATES))
+
+    def init_handlers(self) -> list[Any]:
+        handlers = super().init_handlers()
+        return [
+            (handler[0], _PageClosed, *handler[2:])
+            if handler[1] is VoilaShutdownKernelHandler
+            else handler
+            for handler in handlers
+        ]
 
     def listen(self) -> None:
         try:
@@ -108,6 +130,7 @@ def serve(
     config.VoilaConfiguration.extension_allowlist = _EXTENSIONS
     config.VoilaConfiguration.template = "lab"
     config.VoilaConfiguration.show_tracebacks = True
+    config.Voila.tornado_settings = {"ws_ping_interval": _PING_MS, "ws_ping_timeout": _PING_MS}
     config.MappingKernelManager.cull_idle_timeout = _UNUSED_KERNEL_S
     config.MappingKernelManager.cull_interval = 60
     page = _Page(port or 0, ready, config=config, log_level=logging.ERROR)

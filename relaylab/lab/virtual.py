@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaylab.core.journal import VISIBLE
 from relaylab.lab.caption import describe
 from relaylab.lab.settings import Settings
 from relaylab.lab.survey import Survey
@@ -57,6 +56,7 @@ class VirtualRun:
         self.history = Survey(self.timeline)
         self.timeline.go(0, 0)
         self._cursor = self.channel.journal.cursor()
+        self._no_records = self._cursor.read()
         self._say_where()
 
     # What every run has -----------------------------------------------------------------------
@@ -114,7 +114,7 @@ class VirtualRun:
     def records(self) -> NDArray[np.void]:
         """Transitions since the last call, at their virtual times."""
         unread, self._unread = self._unread, []
-        return np.concatenate([np.zeros(0, VISIBLE), *unread])
+        return np.concatenate([self._no_records, *unread])
 
     def take_rewound(self) -> bool:
         """Whether the records that come next replace all that came before."""

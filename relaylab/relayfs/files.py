@@ -128,10 +128,10 @@ class RelayFile:
         self._buffer.drop()
 
     def _unmap(self, mapping: Mapping) -> None:
+        self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
         with self._lock:
             self._mappings.discard(mapping)
             unused = self._closed and not self._mappings
-        self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
         if unused:
             self._release()
 

@@ -103,7 +103,10 @@ class RelayFS:
                 )
             if path.endswith("/"):
                 raise names.not_a_directory(path, path[:-1])
-            file = RelayFile(entry, self._files.discard)
+            try:
+                file = RelayFile(entry, self._files.discard)
+            except ClosedError:  # it was released this moment
+                raise names.missing(path) from None
             self._files.add(file)
             return file
 
@@ -170,14 +173,16 @@ class RelayFS:
             self.refuse_existing(directory, name)
             directory._entries[name] = buffer
 
-    def remove(self, directory: Directory, name: str) -> None:
-        """Take away a buffer's name."""
+    def remove(self, directory: Directory, name: str, buffer: ChannelBuffer) -> None:
+        """Take away a buffer's name, unless another entry has it by now."""
         with self._lock:
-            directory._entries.pop(name, None)
+            if directory._entries.get(name) is buffer:
+                del directory._entries[name]
 
     def remember(self, channel: Channel) -> None:
         """Close `channel` when the file system is closed."""
         with self._lock:
+            self._open_or_raise()
             self._channels.add(channel)
 
     def forget(self, channel: Channel) -> None:
@@ -188,9 +193,10 @@ class RelayFS:
     def close(self) -> None:
         """Close all channels, files and mappings; again is fine. Views stay valid."""
         with self._lock:
-            if self.closed:
-                return
             channels, files = list(self._channels), list(self._files)
+            for channel in channels:
+                channel.refuse_reentry("close")
+            self.closed = True  # from here on nothing new can be opened
         for channel in channels:
             with contextlib.suppress(ClosedError):  # by another thread, meanwhile
                 channel.close()
@@ -198,7 +204,6 @@ class RelayFS:
             for mapping in list(file._mappings):
                 mapping.close()
             file.close()
-        self.closed = True
 
     def _open_or_raise(self) -> None:
         if self.closed:

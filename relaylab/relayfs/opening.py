@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from relaylab.channel import Channel, ChannelBuffer, arguments
@@ -51,8 +52,7 @@ def open_channel(
         journal=journal.journal,
         on_close=fs.forget,
     )
-    _begin(fs, directory, files, buffers, client)
-    fs.remember(channel)
+    _begin(fs, directory, files, buffers, client, channel)
     return channel
 
 
@@ -68,7 +68,7 @@ def _buffer(
 ) -> ChannelBuffer:
     memory = _allocate(lambda: BufferMemory(cpu, *shape, overwrite, journal))
     path = f"{directory.path}{name}"
-    return ChannelBuffer(path, memory, client, lambda: fs.remove(directory, name))
+    return ChannelBuffer(path, memory, client, partial(fs.remove, directory, name))
 
 
 def _allocate(make: Any) -> Any:
@@ -88,6 +88,7 @@ def _begin(
     files: list[str],
     buffers: list[ChannelBuffer],
     client: Client,
+    channel: Channel,
 ) -> None:
     """Name and start the buffers in turn: subbuf_start of one runs before the next has a file."""
     started: list[tuple[str, ChannelBuffer]] = []
@@ -96,10 +97,11 @@ def _begin(
             fs.add(directory, name, buffer)
             started.append((name, buffer))
             buffer.perform("start", locked=False)
+        fs.remember(channel)
     except BaseException:
         client.python.clear()
         for name, buffer in started:
-            fs.remove(directory, name)
+            fs.remove(directory, name, buffer)
             buffer.finalize()
             buffer.drop()
         raise

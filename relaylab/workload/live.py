@@ -96,14 +96,14 @@ class _Threads:
         self.stop()
 
     def _work(self, buf: ChannelBuffer) -> None:
-        _settle(buf.cpu, len(self._threads))
         try:
+            _settle(buf.cpu, len(self._threads))
             self._loop(buf)
         except ClosedError:
             pass  # the channel was closed: there is nothing left to do
         except BaseException as error:
             self.error = error
-            report_unraisable(error, self)
+            report_unraisable(error)
 
     def _loop(self, buf: ChannelBuffer) -> None:
         raise NotImplementedError
@@ -204,7 +204,7 @@ class Writers(_Threads):
         try:
             buf.perform(self._operation, *arguments)
         except CallbackError as error:  # the event is dealt with: go on with the next
-            report_unraisable(error, self)
+            report_unraisable(error)
 
 
 class _Share:
@@ -285,13 +285,17 @@ class Drain(_Threads):
 
     def _loop(self, buf: ChannelBuffer) -> None:
         place = self._places[buf.cpu]
-        while not self._ended:
-            if not self._running.is_set():
-                self._running.wait()
-            elif self._read(buf, place) == run.IDLE:
-                if buf.finalized:
-                    return
-                time.sleep(_IDLE_S)
+        buf.hold()  # as an open file does: what was produced can be read after a close
+        try:
+            while not self._ended:
+                if not self._running.is_set():
+                    self._running.wait()
+                elif self._read(buf, place) == run.IDLE:
+                    if buf.finalized:
+                        return
+                    time.sleep(_IDLE_S)
+        finally:
+            buf.drop()
 
     def _read(self, buf: ChannelBuffer, place: NDArray[np.int64]) -> int:
         per_mib = 0 if self.bytes_per_s is None else int(1e9 * 2**20 / self.bytes_per_s)
@@ -312,7 +316,9 @@ def _settle(cpu: int, threads: int) -> None:
     available = sorted(os.sched_getaffinity(0))
     if threads <= len(available):
         os.sched_setaffinity(0, {available[cpu % len(available)]})
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    me = threading.get_native_id()
+    if os.getpriority(os.PRIO_PROCESS, me) < _NICE:
+        os.setpriority(os.PRIO_PROCESS, me, _NICE)
 
 
 def _non_negative(name: str, value: Any) -> int:

@@ -45,8 +45,9 @@ class Driver:
     def choose(self, name: str, containing: str) -> None:
         """Choose the option whose text contains this."""
         menu = self.page.locator(f".{name} select, select.{name}")
-        texts = menu.locator("option").all_inner_texts()
-        menu.select_option(label=next(text for text in texts if containing in text))
+        option = menu.locator("option", has_text=containing)
+        option.wait_for(state="attached")
+        menu.select_option(label=option.text_content())
 
     def status(self) -> str:
         """data-status."""

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from relaylab import relayfs
+from relaylab.core.journal import Kind
 from relaylab.errors import ConfigError
 from relaylab.lab import Workbench
-from relaylab.lab.frame import FrameFlag, decode
+from relaylab.lab.frame import RECORD, FrameFlag, decode
 from relaylab.lab.options import from_environment, to_environment
+from relaylab.lab.peaks import Peaks
 from relaylab.workload import bursts
 
 LOAD = bursts(events=50, every="10 ms", size=64, n_cpus=2, duration="200 ms", seed=1)
@@ -293,11 +295,8 @@ def test_an_option_that_is_not_allowed_is_told_before_the_page_is_served():
 
 
 def test_history_keeps_peaks_between_looks():
-    from relaylab.core.journal import VISIBLE, Kind
-    from relaylab.lab.peaks import Peaks
-
     peaks = Peaks(np.array([0, 0]))
-    records = np.zeros(4, VISIBLE)
+    records = np.zeros(4, RECORD)
     records["kind"] = [Kind.PRODUCED, Kind.PRODUCED, Kind.CONSUMED, Kind.CONSUMED]
     records["produced"] = [1, 2, 2, 2]
     records["value"] = [0, 0, 1, 1]

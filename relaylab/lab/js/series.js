@@ -144,7 +144,7 @@ export class Series {
    * @param {number} now milliseconds
    */
   paint(frame, now) {
-    if (!this.figures.size) return;
+    if (this.figures.size < NAMES.length) return;
     this.#nameLines(frame.text.lines ?? []);
     // On a busy machine the map goes first.
     const isSlow = now - this.calledAt > SLOW_MS;

@@ -17,6 +17,7 @@ const SILENT_MS = 4000;
 const CAPTION_READ_EVERY_MS = 2000;
 /** Digits that change faster than this can't be read, and each change costs a layout. */
 const WORDS_EVERY_MS = 150;
+const LATER_MS = 70;
 
 /** @type {Record<string, string>} */
 const STATUS_WORDS = {
@@ -69,6 +70,8 @@ class View {
     this.parts = make("div", { class: "rl-view" });
     /** @type {number | undefined} */
     this.request = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.later = undefined;
     this.#build(el);
     this.#listen();
     this.command("hello");
@@ -176,6 +179,12 @@ class View {
     this.#schedule();
   }
 
+  /** What is painted less often than frames come must still show the last one. */
+  #scheduleLater() {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.#schedule(), LATER_MS);
+  }
+
   #schedule() {
     this.request ??= requestAnimationFrame((now) => {
       this.request = undefined;
@@ -204,8 +213,7 @@ class View {
       this.isDirty = false;
       this.#tellPainted(frame);
     }
-    // What is painted less often than frames come must still show the last one.
-    if (this.journal.changed || this.series.stale || this.isStale) this.#schedule();
+    if (this.journal.changed || this.series.stale || this.isStale) this.#scheduleLater();
   }
 
   /** @param {import("./frame.js").Frame} frame @param {number} now */
@@ -282,6 +290,7 @@ class View {
     this.stop.abort();
     this.resizing?.disconnect();
     clearInterval(this.watch);
+    clearTimeout(this.later);
     this.model.off("msg:custom", this.onMessage);
   }
 }
