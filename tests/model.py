@@ -213,10 +213,12 @@ class ChannelBuffer:
     def _advance(self, new: int, old: int) -> None:
         n = self.chan.n_subbufs
         self.data_index = (self.data_index + 1) % n
-        if self.subbufs_produced >= n:
-            unread = self.subbufs_consumed <= self.subbufs_produced - n
-            self.stats.overwritten_subbufs += unread or self.chan.overwrite
-            self.stats.overwritten_unread_subbufs += unread
+        produced = range(self.subbufs_produced)
+        for sequence in produced[-n:]:  # what readers look for in that place
+            if sequence % n == self.data_index:
+                unread = sequence >= self.subbufs_consumed
+                self.stats.overwritten_subbufs += unread or self.chan.overwrite
+                self.stats.overwritten_unread_subbufs += unread
         self.padding[new] = 0
         self.transitions["SUBBUF_START"] += 1
         self._start_subbuf(new, old, self._view(old))

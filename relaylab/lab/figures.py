@@ -67,9 +67,10 @@ return tick < 1 ? `${+(tick * 1000).toPrecision(3)} ms` : `${+tick.toPrecision(3
 
 _SHORT_NUMBERS: Final = """
 const size = Math.abs(tick);
-if (size >= 1e6) return tick / 1e6 + " M";
-if (size >= 1e3) return tick / 1e3 + " k";
-return String(tick);
+const short = (n) => String(+n.toPrecision(3));
+if (size >= 1e6) return short(tick / 1e6) + " M";
+if (size >= 1e3) return short(tick / 1e3) + " k";
+return short(tick);
 """
 
 

@@ -8,7 +8,7 @@ from relaylab.lab.moment import Moment
 SHOWN_BYTES = 256
 
 _MEANING = {
-    CellState.EMPTY: "empty: never filled, or consumed",
+    CellState.EMPTY: "empty: never filled, or consumed (its old bytes stay)",
     CellState.WRITING: "writing: events go in here",
     CellState.READY: "ready: produced, not yet consumed",
     CellState.READING: "being read",

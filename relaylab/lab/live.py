@@ -155,7 +155,7 @@ class LiveRun:
         if self.paused:
             drain.pause()
         self.drains.append(drain)
-        return f"Reader {len(self.drains)} attached: it has mapped every buffer, {reader}."
+        return f"Reader {len(self.drains)} attached, every buffer mapped: {reader}."
 
     def detach(self) -> str:
         """Detach the reader attached last; says what that means."""

@@ -131,6 +131,7 @@ def serve(
     config.VoilaConfiguration.template = "lab"
     config.VoilaConfiguration.show_tracebacks = True
     config.Voila.tornado_settings = {"ws_ping_interval": _PING_MS, "ws_ping_timeout": _PING_MS}
+    config.KernelManager.transport_encryption = "auto"
     config.MappingKernelManager.cull_idle_timeout = _UNUSED_KERNEL_S
     config.MappingKernelManager.cull_interval = 60
     page = _Page(port or 0, ready, config=config, log_level=logging.ERROR)

@@ -28,10 +28,8 @@ class ReaderModel:
     per_subbuf_ns: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"wakes {units.format_duration(self.latency_ns)} after a sub-buffer is ready and takes "
-            f"{units.format_duration(self.per_subbuf_ns)} for each"
-        )
+        latency = units.format_duration(self.latency_ns)
+        return f"{latency} latency, {units.format_duration(self.per_subbuf_ns)} a sub-buffer"
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ class VirtualRun:
         if self.timeline.has_reader:
             return "A virtual run has one reader, and it is attached."
         self._act("attach")
-        return f"Reader attached from here on: it {self.settings.reader}."
+        return f"Reader attached from here on: {self.settings.reader}."
 
     def detach(self) -> str:
         """The reader ends here; says what that means."""

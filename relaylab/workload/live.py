@@ -25,7 +25,7 @@ from relaylab.workload.trace import Workload
 _PACE_ONE: Final = 1 << 20
 _BUDGET: Final = 50_000_000  # ns a compiled loop runs before Python looks at what is wanted
 _IDLE_S: Final = 0.0005  # a reader's look for something ready
-_NICE: Final = 5  # whoever looks at the channel goes first when processors are scarce
+_NICE: Final = 10  # whoever looks at the channel goes first when processors are scarce
 
 
 class _Threads:
@@ -285,17 +285,13 @@ class Drain(_Threads):
 
     def _loop(self, buf: ChannelBuffer) -> None:
         place = self._places[buf.cpu]
-        buf.hold()  # as an open file does: what was produced can be read after a close
-        try:
-            while not self._ended:
-                if not self._running.is_set():
-                    self._running.wait()
-                elif self._read(buf, place) == run.IDLE:
-                    if buf.finalized:
-                        return
-                    time.sleep(_IDLE_S)
-        finally:
-            buf.drop()
+        while not self._ended:
+            if not self._running.is_set():
+                self._running.wait()
+            elif self._read(buf, place) == run.IDLE:
+                if buf.finalized:
+                    return
+                time.sleep(_IDLE_S)
 
     def _read(self, buf: ChannelBuffer, place: NDArray[np.int64]) -> int:
         per_mib = 0 if self.bytes_per_s is None else int(1e9 * 2**20 / self.bytes_per_s)

@@ -108,6 +108,20 @@ def test_overwritten_subbufs_are_counted_with_those_that_nobody_consumed(open_ch
     assert seen == [(0, 0), (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 
 
+def test_without_overwrite_mode_unread_subbufs_are_overwritten_after_a_consume_of_none(
+    open_channel: Any,
+) -> None:
+    chan = open_channel(n_subbufs=2)
+    fill(chan, 3)
+    seen = []
+    for consumed in (0, 1):  # still full after either, so two unread ones are overwritten
+        consume(chan, consumed)
+        fill(chan, 2)
+        stats = chan.buffers[0].stats
+        seen.append((stats.overwritten_subbufs, stats.overwritten_unread_subbufs))
+    assert seen == [(1, 1), (2, 2)]
+
+
 def test_consumed_subbufs_are_overwritten_but_not_unread(open_channel: Any) -> None:
     chan = open_channel(n_subbufs=3, overwrite=True)
     for _ in range(6):

@@ -190,8 +190,11 @@ export class RingMap {
         context.fillRect(x, Math.max(top, top + cellH - used - 1), w, 2);
       }
       if (cellW >= LETTER_FROM_PX && cellH >= LETTER_FROM_PX) {
-        context.fillStyle = used > cellH * 0.6 ? letterOn(kind) : palette.ink;
-        context.fillText(STATE_LETTERS[kind], x + w / 2, top + cellH / 2 + 0.5);
+        // Within the larger part, so that no letter lies across the fill's edge.
+        const isMostlyFull = used > cellH / 2;
+        const middle = isMostlyFull ? top + cellH - used / 2 : top + (cellH - used) / 2;
+        context.fillStyle = isMostlyFull ? letterOn(kind) : palette.ink;
+        context.fillText(STATE_LETTERS[kind], x + w / 2, middle + 0.5);
       }
     }
     if (this.selected?.cpu === cpu && this.selected.subbuf === subbuf) {

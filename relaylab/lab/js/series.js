@@ -178,7 +178,7 @@ export class Series {
   #place(figure, frame) {
     const [start, end] = this.span ? [0, this.span] : [-SECONDS, 0];
     if (figure.xRange.start !== start || figure.xRange.end !== end) {
-      figure.ticker.ticks = this.span ? [0, 0.25, 0.5, 0.75, 1].map((part) => part * this.span) : LIVE_TICKS;
+      figure.ticker.ticks = this.span ? roundTicks(this.span) : LIVE_TICKS;
       figure.xRange.setv({ start, end });
       figure.now.visible = this.span > 0;
     }
@@ -233,6 +233,15 @@ export function niceTop(most, before) {
   const power = 10 ** Math.floor(Math.log10(most));
   const top = [1, 2, 5, 10].map((step) => step * power).find((step) => step >= most * 1.05) ?? 20 * power;
   return top < before && most > before * 0.15 ? before : top;
+}
+
+/**
+ * Round numbers from 0 on, about five, none above the end.
+ * @param {number} end
+ */
+export function roundTicks(end) {
+  const step = niceTop(end / 6, 0);
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
 }
 
 /** @type {Promise<any> | null} */
