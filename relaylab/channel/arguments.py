@@ -69,6 +69,11 @@ def event_bytes(data: Any) -> NDArray[np.uint8]:
         ) from None
 
 
+def address(array: NDArray[Any]) -> int:
+    """Where an array's elements are; three times as fast as its `ctypes.data`."""
+    return int(array.__array_interface__["data"][0])
+
+
 def rows(events: Any) -> NDArray[np.uint8]:
     """A batch of events of one length: uint8[n_events, length]."""
     if isinstance(events, np.ndarray) and events.dtype == np.uint8 and events.ndim == 2:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from relaylab.channel.arguments import INT_MAX, integer
+from relaylab.channel.arguments import INT_MAX, address, integer
 from relaylab.channel.callbacks import Client
 from relaylab.channel.conversation import Conversation
 from relaylab.channel.observing import Stats, stats_of
@@ -223,7 +223,7 @@ class ChannelBuffer:
         """Write the events `first` to `last` of a batch; `progress` says how far it got."""
         pages = self._alive()  # for the whole batch, whoever closes the channel meanwhile
         operation, *where = batch
-        arguments = (*where, first, last, int(lock), progress.ctypes.data)
+        arguments = (*where, first, last, int(lock), address(progress))
         result = self._conversation.perform_batch(operation, arguments, progress, lock)
         del pages
         if result == CLOSED:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -124,7 +123,9 @@ class Channel:
 
     def _write(self, operation: str, data: Any, cpu: int | None, locked: bool) -> bool:
         event = arguments.event_bytes(data)
-        result = self._buffer(cpu).perform(operation, event.ctypes.data, len(event), locked=locked)
+        result = self._buffer(cpu).perform(
+            operation, arguments.address(event), len(event), locked=locked
+        )
         if result == ring.TOO_LARGE:
             raise self._too_large(len(event), cpu)
         return result == ring.WRITTEN
@@ -171,21 +172,24 @@ class Channel:
         if isinstance(events, tuple | list) and len(events) == 2:
             data, offsets = arguments.ragged(*events)
             count = len(offsets) - 1
-            addresses = ("write_ragged", data.ctypes.data, offsets.ctypes.data)
+            addresses = ("write_ragged", arguments.address(data), arguments.address(offsets))
             length = len(data) // max(count, 1)
         else:
             data = arguments.rows(events)
             count, length = data.shape
-            addresses = ("write_rows", data.ctypes.data, length)
+            addresses = ("write_rows", arguments.address(data), length)
         chunk = max(1, min(_CHUNK_EVENTS, _CHUNK_BYTES // max(length, 1)))
         progress = np.zeros(2, np.int64)
         locked = arguments.flag("lock", lock)
-        with _FirstFailure() as failure:
-            while (first := int(progress[0])) < count:
-                with failure.noted():
-                    buffer.perform_batch(
-                        addresses, first, min(first + chunk, count), locked, progress
-                    )
+        failure: CallbackError | None = None
+        while (first := int(progress[0])) < count:
+            last = min(first + chunk, count)
+            try:
+                buffer.perform_batch(addresses, first, last, locked, progress)
+            except CallbackError as error:  # the batch goes on to its end all the same
+                failure = failure or error
+        if failure is not None:
+            raise failure
         return int(progress[1])
 
     def commit(self, cpu: int, offset: int, count: int) -> None:
@@ -304,10 +308,14 @@ class Channel:
     def _each(self, operation: str) -> None:
         self._open_or_raise()
         self.refuse_reentry(operation)
-        with _FirstFailure() as failure:
-            for buffer in self.buffers:
-                with failure.noted():
-                    buffer.perform(operation)
+        failure: CallbackError | None = None
+        for buffer in self.buffers:
+            try:
+                buffer.perform(operation)
+            except CallbackError as error:  # the other CPUs follow all the same
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def refuse_reentry(self, operation: str) -> None:
         """Raise ReentrancyError if this thread is inside one of the channel's callbacks."""
@@ -339,30 +347,6 @@ class Channel:
             allowed=f"at most {self.subbuf_size} - {reserve} = {self.subbuf_size - reserve} bytes",
             hint="Open the channel with a larger subbuf_size, or split the event.",
         )
-
-
-class _FirstFailure:
-    """Lets an operation go on to its end after a callback failed, and then raises."""
-
-    def __init__(self) -> None:
-        self._first: CallbackError | None = None
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """A part of the operation, after which the others follow in any case."""
-        try:
-            yield
-        except CallbackError as error:
-            self._first = self._first or error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._first is not None:
-            raise self._first
 
 
 def _not_this_way(*_arguments: Any) -> int:

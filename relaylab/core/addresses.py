@@ -158,7 +158,7 @@ def copy(target: int, source: int, length: int) -> None:
 
 @lowered_to(copy, types.void, types.int64, types.int64, types.int64)
 def _lower_copy(_context: Any, builder: Builder, target: Value, source: Value, n: Value) -> Value:
-    """Short events without a call: two overlapping loads, then two overlapping stores."""
+    """Events of usual length without a call: overlapping loads, then overlapping stores."""
     done = builder.append_basic_block("copied")
     for low, high, pieces in ((16, 32, (16,)), (32, 64, (32,)), (64, 128, (32, 32))):
         fits = builder.and_(
@@ -170,17 +170,7 @@ def _lower_copy(_context: Any, builder: Builder, target: Value, source: Value, n
     small = builder.append_basic_block("small")
     builder.cbranch(builder.icmp_unsigned(">", n, ir.Constant(I64, 128)), large, small)
     builder.position_at_end(large)
-    move = builder.module.declare_intrinsic("llvm.memmove", [I8.as_pointer(), I8.as_pointer(), I64])
-    builder.call(
-        move,
-        [
-            pointer_to(builder, target, I8),
-            pointer_to(builder, source, I8),
-            n,
-            ir.Constant(ir.IntType(1), 0),
-        ],
-    )
-    builder.branch(done)
+    _copy_large(builder, done, target, source, n)
     builder.position_at_end(small)
     for low, pieces in ((8, (8,)), (4, (4,)), (2, (2,)), (1, (1,))):
         fits = builder.icmp_unsigned(">=", n, ir.Constant(I64, low))
@@ -188,6 +178,59 @@ def _lower_copy(_context: Any, builder: Builder, target: Value, source: Value, n
     builder.branch(done)
     builder.position_at_end(done)
     return NOTHING
+
+
+_STRIDE = 128  # bytes copied at once
+_CALL_FROM = 4096  # bytes from which on the C library's copy is the faster one
+
+
+def _copy_large(builder: Builder, done: Any, target: Value, source: Value, n: Value) -> None:
+    """More than a stride: stride by stride, the last one from the end; or by the C library."""
+    distance = builder.sub(target, source)
+    apart = builder.and_(
+        builder.icmp_signed(">=", distance, n),
+        builder.icmp_unsigned("<", n, ir.Constant(I64, _CALL_FROM)),
+    )
+    before = builder.icmp_signed("<=", distance, builder.neg(n))
+    before = builder.and_(before, builder.icmp_unsigned("<", n, ir.Constant(I64, _CALL_FROM)))
+    strides = builder.append_basic_block("strides")
+    call = builder.append_basic_block("call")
+    builder.cbranch(builder.or_(apart, before), strides, call)
+
+    builder.position_at_end(call)
+    move = builder.module.declare_intrinsic("llvm.memmove", [I8.as_pointer(), I8.as_pointer(), I64])
+    pointers = [pointer_to(builder, address, I8) for address in (target, source)]
+    builder.call(move, [*pointers, n, ir.Constant(ir.IntType(1), 0)])
+    builder.branch(done)
+
+    builder.position_at_end(strides)
+    last = builder.sub(n, ir.Constant(I64, _STRIDE))
+    loop = builder.append_basic_block("stride")
+    rest = builder.append_basic_block("rest")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    at = builder.phi(I64)
+    at.add_incoming(ir.Constant(I64, 0), strides)
+    _copy_stride(builder, builder.add(target, at), builder.add(source, at))
+    following = builder.add(at, ir.Constant(I64, _STRIDE))
+    at.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_unsigned("<", following, last), loop, rest)
+    builder.position_at_end(rest)
+    _copy_stride(builder, builder.add(target, last), builder.add(source, last))
+    builder.branch(done)
+
+
+def _copy_stride(builder: Builder, target: Value, source: Value) -> None:
+    kind = _bytes_type(32)
+    values = []
+    for offset in range(0, _STRIDE, 32):
+        place = builder.add(source, ir.Constant(I64, offset))
+        load = builder.load(pointer_to(builder, place, kind))
+        load.align = 1
+        values.append(load)
+    for offset, value in zip(range(0, _STRIDE, 32), values, strict=True):
+        place = builder.add(target, ir.Constant(I64, offset))
+        builder.store(value, pointer_to(builder, place, kind)).align = 1
 
 
 def _copy_if(

@@ -25,7 +25,7 @@ _FLUSH, _RESET, _OPEN, _CLOSE = (
 )
 _PATIENCE = 20_000_000  # ns a batch waits for the lock before it lets Python look for signals
 _BUDGET = 50_000_000  # ns it works before it does so
-_LOOK_UP = 0xFF  # it looks at the clock at each switch, and each time so many events are done
+_LOOK_UP = 0xFF  # events between two looks at the clock, unless it switched
 
 
 # Protection --------------------------------------------------------------------------------
@@ -169,18 +169,23 @@ def write_rows(
     me = thread_id()
     done = words_at(progress, 2)
     until = clock_ns() + _BUDGET
-    switches = buf.switches
     written = 0
-    for i in range(first, last):
+    i = first
+    while i < last:
+        if locked == 0 and own.callback_thread == 0:
+            fitting = ring.write_fitting(buf, own, data + i * length, length, last - i)
+            i += fitting
+            written += fitting
+            if i == last:
+                break
         result = _write_one(handle, buf, own, me, data + i * length, length, locked)
         if result > 0:
             written += 1
         elif result <= ring.CLOSED:
             return _pause(done, i + (result == ring.ASK), written, result)
-        if buf.switches != switches or i & _LOOK_UP == 0:
-            switches = buf.switches
-            if clock_ns() > until:
-                return _pause(done, i + 1, written, ring.BUSY)
+        i += 1
+        if (locked == 0 or i & _LOOK_UP == 0) and clock_ns() > until:
+            return _pause(done, i, written, ring.BUSY)
     return _pause(done, last, written, ring.WRITTEN)
 
 

@@ -7,6 +7,11 @@ UNDER_WAY = 3
 SILENT_S = 3.0
 """A view that has painted nothing for so long though frames were sent does not hold up others."""
 
+FIRST_PROBE_S = 2.0
+LAST_PROBE_S = 32.0
+"""If nobody paints, a frame goes out now and then, ever more rarely: what lies between kernel and
+page may be overloaded, and more frames would make that worse."""
+
 GONE_S = 12.0
 """A view answers every beat, hidden or not; one that has said nothing for so long is gone."""
 
@@ -24,6 +29,8 @@ class Flow:
 
     def __init__(self) -> None:
         self.sent = 0
+        self._sent_s = 0.0
+        self._probe_s = FIRST_PROBE_S
         self._views: dict[str, _View] = {}
 
     @property
@@ -49,14 +56,17 @@ class Flow:
         self._views.pop(view, None)
 
     def set_visible(self, view: str, is_visible: bool, now_s: float) -> None:
-        """A view's tab was hidden, or is shown again and starts afresh."""
-        self._views[view] = _View(self.sent, now_s, now_s, is_visible)
+        """A view's tab was hidden, or is shown again."""
+        self.hear(view, now_s)
+        self._views[view].is_visible = is_visible
+        self._views[view].painted_s = now_s
 
     def painted(self, view: str, seq: int, now_s: float) -> None:
         """A view painted frame `seq` and all before it."""
         known = self._views[view]
         known.acknowledged = max(known.acknowledged, seq)
         known.painted_s = now_s
+        self._probe_s = FIRST_PROBE_S
 
     def forget_gone(self, now_s: float) -> None:
         """Forget views that no longer answer."""
@@ -66,18 +76,18 @@ class Flow:
 
     def may_send(self, now_s: float) -> bool:
         """Whether a frame may go out: somebody looks, and at most `UNDER_WAY` are unpainted."""
-        painting = [
-            view
-            for view in self._views.values()
-            if view.is_visible and not self._is_silent(view, now_s)
-        ]
-        return bool(painting) and all(
-            self.sent - view.acknowledged < UNDER_WAY for view in painting
-        )
+        visible = [view for view in self._views.values() if view.is_visible]
+        painting = [view for view in visible if not self._is_silent(view, now_s)]
+        if not painting:
+            return bool(visible) and now_s - self._sent_s >= self._probe_s
+        return all(self.sent - view.acknowledged < UNDER_WAY for view in painting)
 
-    def send(self) -> int:
+    def send(self, now_s: float) -> int:
         """The sequence number of the frame that goes out now."""
+        if any(self._is_silent(view, now_s) for view in self._views.values()):
+            self._probe_s = min(2 * self._probe_s, LAST_PROBE_S)
         self.sent += 1
+        self._sent_s = now_s
         return self.sent
 
     def _is_silent(self, view: _View, now_s: float) -> bool:

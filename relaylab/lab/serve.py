@@ -25,7 +25,6 @@ _EXTENSIONS = [
     "@voila-dashboards/widgets-manager8",
 ]
 _UNUSED_KERNEL_S = 300
-_PING_MS = 30_000
 _STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -130,7 +129,9 @@ def serve(
     config.VoilaConfiguration.extension_allowlist = _EXTENSIONS
     config.VoilaConfiguration.template = "lab"
     config.VoilaConfiguration.show_tracebacks = True
-    config.Voila.tornado_settings = {"ws_ping_interval": _PING_MS, "ws_ping_timeout": _PING_MS}
+    # Between this machine and itself no proxy needs to be kept awake, and a busy page that answers
+    # a ping too late must not lose its connection.
+    config.Voila.tornado_settings = {"ws_ping_interval": 0}
     config.KernelManager.transport_encryption = "auto"
     config.MappingKernelManager.cull_idle_timeout = _UNUSED_KERNEL_S
     config.MappingKernelManager.cull_interval = 60

@@ -191,7 +191,7 @@ class Session:
             self._run, self._moment, self._inspector, self._caption.text, self.status
         )
         if frame is not None:
-            frame.seq = self._flow.send()
+            frame.seq = self._flow.send(time.monotonic())
             frame.sent_ms = time.time() * 1000
             self._send({"kind": "frame"}, [encode(frame)])
 
@@ -216,8 +216,9 @@ class Session:
             self._welcome()
 
     def _do_hello(self, view: str) -> None:
-        self._flow.goodbye(view)
-        self._do_hear(view)
+        # Frames that are under way stay so: a page behind a slow server must not get even more.
+        self._flow.hear(view, time.monotonic())
+        self._welcome()
 
     def _do_goodbye(self, view: str) -> None:
         self._flow.goodbye(view)
