@@ -25,9 +25,15 @@ _SPINS = 100
 
 
 @njit(hot=True)
+def try_acquire(handle: int, me: int) -> bool:
+    """Take the writers' lock for the thread `me` if nobody holds it; whether that is so."""
+    return replace_if(handle + _LOCK, 0, me)
+
+
+@njit(hot=True)
 def acquire(handle: int, me: int) -> int:
     """Try to take the writers' lock for this thread, whose identity is `me`."""
-    if replace_if(handle + _LOCK, 0, me):
+    if try_acquire(handle, me):
         return ACQUIRED
     return _try_again(handle, me)
 

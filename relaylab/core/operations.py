@@ -15,7 +15,14 @@ from relaylab.core.clients import ABSENT, COMPILED, PYTHON, answer_notice
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import OWN, offset_of
-from relaylab.core.locks import ACQUIRED, HELD_BY_ME, acquire, release, wait_until_free
+from relaylab.core.locks import (
+    ACQUIRED,
+    HELD_BY_ME,
+    acquire,
+    release,
+    try_acquire,
+    wait_until_free,
+)
 from relaylab.core.readers import consumed, rest_reader
 from relaylab.core.system import clock_ns, current_cpu, raise_eventfd, thread_id
 
@@ -221,12 +228,12 @@ def _write_one(
     handle: int, buf: Any, own: Any, me: int, event: int, length: int, locked: int
 ) -> int:
     """Write one event of a batch, under the lock if asked."""
-    if locked != 0:
-        refusal = _enter_batch(handle, own, me)
+    if own.callback_thread == me:
+        return ring.REENTRANT
+    if locked != 0 and not try_acquire(handle, me):
+        refusal = _wait_and_enter(handle, me)
         if refusal != 0:
             return refusal
-    elif own.callback_thread != 0 and own.callback_thread == me:
-        return ring.REENTRANT
     return _leave(handle, own, ring.write(buf, own, event, length), locked)
 
 
@@ -238,10 +245,8 @@ def _pause(done: Any, following: int, written: int, result: int) -> int:
 
 
 @njit()
-def _enter_batch(handle: int, own: Any, me: int) -> int:
+def _wait_and_enter(handle: int, me: int) -> int:
     """Take the writers' lock, waiting: 0, REENTRANT, or BUSY after a while."""
-    if own.callback_thread == me:
-        return ring.REENTRANT
     while True:
         got = acquire(handle, me)
         if got == ACQUIRED:
