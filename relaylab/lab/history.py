@@ -42,8 +42,8 @@ class History:
         while len(self._counts) > 2 and self._counts[1][0] <= t_s - WINDOW_S:
             self._counts.popleft()
         before_t, before = self._counts[0]
-        elapsed = t_s - before_t
-        rates = (counts - before) / elapsed if elapsed > 0 else np.zeros(len(counts))
+        # Of a moment shorter than the window no rate can be told: at the begin it grows from 0.
+        rates = (counts - before) / max(t_s - before_t, WINDOW_S)
         self._samples.append(np.concatenate([[t_s], lines_of(occupancy), rates]))
         self._unsent = min(self._unsent + 1, LENGTH)
 

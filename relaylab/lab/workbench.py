@@ -216,7 +216,9 @@ class Workbench(widgets.VBox):
             self._session.do("say", text=str(error))
 
     def _open_as_shown(self) -> None:
-        self._open(self._controls.settings())
+        settings = self._controls.settings()
+        self._controls.show_rate(settings.rate, self._own_rate(settings.n_cpus))
+        self._open(settings)
 
     def _open_as_shown_if_open(self) -> None:
         if self._session.status != "closed":

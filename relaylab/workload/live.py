@@ -25,7 +25,7 @@ from relaylab.workload.trace import Workload
 _PACE_ONE: Final = 1 << 20
 _BUDGET: Final = 50_000_000  # ns a compiled loop runs before Python looks at what is wanted
 _IDLE_S: Final = 0.0005  # a reader's look for something ready
-_NICE: Final = 10  # whoever looks at the channel goes first when processors are scarce
+_NICE: Final = 15  # whoever looks at the channel goes first when processors are scarce
 
 
 class _Threads:

@@ -247,6 +247,15 @@ def test_the_rate_is_the_offered_events_a_second(workbench):
     assert wb.channel.stats.offered - before > 50_000
 
 
+def test_the_rate_shown_is_that_of_as_many_cpus(workbench):
+    wb = workbench()
+    wb._controls.n_cpus.value = 4
+    wb._controls.open_channel.click()
+    wb._session.do("say", text="").result(10)
+    assert wb._controls.rate.value == "21.1 k/s"
+    assert wb.channel.n_cpus == 4
+
+
 def test_a_failure_is_shown_and_ends_the_writers(workbench):
     wb = workbench()
     watcher = Watcher(wb)
