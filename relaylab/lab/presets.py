@@ -43,9 +43,9 @@ def trace_preset(path: Path | None = None) -> Preset:
             lambda n_cpus: _bundled_trace(),
             Settings(
                 subbuf_size=8192,
-                n_subbufs=13,
+                n_subbufs=16,
                 n_cpus=2,
-                reader=ReaderModel(latency_ns=500_000, per_subbuf_ns=1_200_000),
+                reader=ReaderModel(latency_ns=500_000, per_subbuf_ns=1_300_000),
             ),
         )
     workload = load(path)
@@ -57,7 +57,7 @@ def trace_preset(path: Path | None = None) -> Preset:
             subbuf_size=8192,
             n_subbufs=16,
             n_cpus=workload.n_cpus,
-            reader=ReaderModel(latency_ns=500_000, per_subbuf_ns=1_200_000),
+            reader=ReaderModel(latency_ns=500_000, per_subbuf_ns=1_300_000),
         ),
     )
 

@@ -163,7 +163,7 @@ def test_a_reader_that_leaves_lets_the_buffers_fill(voila):
     )
     voila.page.wait_for_function(
         "(() => { const s = JSON.parse(document.querySelector('.rl-map').dataset.state);"
-        " return s.produced.every((n, cpu) => n - s.consumed[cpu] === 13); })()"
+        " return s.produced.every((n, cpu) => n - s.consumed[cpu] === 16); })()"
     )
     consumed = voila.state()["consumed"]
     voila.click("rl-attach-reader")
