@@ -118,14 +118,6 @@ def address_of(data: Any) -> int:
     return int(array.ctypes.data)
 
 
-@type_callable(address_of)  # type: ignore[untyped-decorator]  # Numba is untyped
-def _type_address_of(_context: Any) -> Any:
-    def typer(data: Any) -> Any:
-        return types.int64 if isinstance(data, types.Buffer) and data.is_c_contig else None
-
-    return typer
-
-
 @lower_builtin(address_of, types.Buffer)  # type: ignore[untyped-decorator]  # Numba is untyped
 def _lower_address_of(context: Any, builder: Builder, signature: Any, values: Any) -> Any:
     array = context.make_array(signature.args[0])(context, builder, values[0])
@@ -137,8 +129,9 @@ def size_of(data: Any) -> int:
     return memoryview(data).nbytes
 
 
+@type_callable(address_of)  # type: ignore[untyped-decorator]  # Numba is untyped
 @type_callable(size_of)  # type: ignore[untyped-decorator]  # Numba is untyped
-def _type_size_of(_context: Any) -> Any:
+def _type_of_contiguous(_context: Any) -> Any:
     def typer(data: Any) -> Any:
         return types.int64 if isinstance(data, types.Buffer) and data.is_c_contig else None
 

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaylab import relayfs
 from relaylab.lab.history import SECONDS, History
 from relaylab.lab.moment import Moment
+from relaylab.lab.opening import open_own
 from relaylab.lab.peaks import Peaks
 from relaylab.lab.settings import Settings
 from relaylab.workload import Workload
 from relaylab.workload.live import Drain, Writers
 
-BASE_NAME = "cpu"
 _JOIN_S = 2.0
 
 
@@ -48,16 +47,7 @@ class LiveRun:
         self.owns_channel = channel is None
         self.fs: Any | None = None
         if channel is None:
-            self.fs = relayfs.RelayFS(n_cpus=settings.n_cpus)
-            channel = relayfs.relay_open(
-                BASE_NAME,
-                None,
-                settings.subbuf_size,
-                settings.n_subbufs,
-                settings.overwrite,
-                None,
-                fs=self.fs,
-            )
+            self.fs, channel = open_own(settings)
         self.channel = channel
         self._cursor = channel.journal.cursor()
         self.history = History()

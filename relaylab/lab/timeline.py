@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from relaylab import relayfs
 from relaylab.errors import EventTooLargeError
 from relaylab.lab.checkpoint import Checkpoint, checkpoint_bytes
+from relaylab.lab.opening import open_own
 from relaylab.lab.settings import Settings
 from relaylab.workload import Workload
 
@@ -52,16 +52,7 @@ class Timeline:
 
     def __init__(self, settings: Settings, workload: Workload) -> None:
         self.settings = settings
-        self.fs = relayfs.RelayFS(n_cpus=settings.n_cpus)
-        self.channel = relayfs.relay_open(
-            "cpu",
-            None,
-            settings.subbuf_size,
-            settings.n_subbufs,
-            settings.overwrite,
-            None,
-            fs=self.fs,
-        )
+        self.fs, self.channel = open_own(settings)
         origin = int(workload.t_ns[0]) if len(workload) else 0
         self.t_ns: list[int] = (workload.t_ns - origin).tolist()
         self.cpu: list[int] = workload.cpu.tolist()
