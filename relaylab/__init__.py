@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         RelayError,
         ResourceError,
     )
+    from relaylab.relayfs.registry import MountInfo, mounts
+    from relaylab.relayfs.remote import open_file
 
 __version__ = "0.1.0"
 
@@ -36,18 +38,26 @@ __all__ = [
     "EventTooLargeError",
     "FileError",
     "Kind",
+    "MountInfo",
     "ReentrancyError",
     "RelayError",
     "ResourceError",
     "__version__",
     "jit",
     "lab",
+    "mounts",
+    "open_file",
     "relayfs",
     "workload",
 ]
 
 _MODULES = frozenset({"jit", "lab", "relayfs", "workload"})
-_HOME = {"Kind": "relaylab.core.journal"}
+_HOME = {
+    "Kind": "relaylab.core.journal",
+    "MountInfo": "relaylab.relayfs.registry",
+    "mounts": "relaylab.relayfs.registry",
+    "open_file": "relaylab.relayfs.remote",
+}
 
 
 def __getattr__(name: str) -> Any:

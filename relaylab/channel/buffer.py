@@ -6,7 +6,9 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable
+from errno import EMFILE
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +19,7 @@ from relaylab.channel.callbacks import Client
 from relaylab.channel.conversation import Conversation
 from relaylab.channel.observing import Stats, stats_of
 from relaylab.core.journal import Kind
-from relaylab.core.layout import CONTROL, offset_of
+from relaylab.core.layout import CONTROL, MAX_LISTENERS, offset_of
 from relaylab.core.memory import BufferMemory, handle_array
 from relaylab.core.prepare import engine
 from relaylab.core.ring import CLOSED
@@ -48,6 +50,7 @@ class ChannelBuffer:
         self._lifetime = threading.Lock()
         self._references = 1
         self._eventfd: int | None = None
+        self._listeners: set[int] = set()
         self._path = path
         self._client = client
         self._conversation = Conversation(self, client)
@@ -208,6 +211,10 @@ class ChannelBuffer:
         """relay_subbufs_consumed on this buffer, for a checked count."""
         engine.subbufs_consumed(self._memory.handle, count)
 
+    def consume_through(self, sequence: int, epoch: int) -> None:
+        """The same up to a sub-buffer of the sequence, unless it was reset since `epoch`."""
+        engine.consumed_through(self._memory.handle, sequence, epoch)
+
     def perform(self, operation: str, *arguments: int, locked: bool = True) -> int:
         """Do one of the engine's operations, calling Python callbacks where it asks for them."""
         pages = self._alive()  # for the whole operation, whoever closes the channel meanwhile
@@ -264,10 +271,12 @@ class ChannelBuffer:
                 return
         self._on_release(self)
         with self._lifetime:
-            self._memory.data = None
+            self._memory.give_back()
             descriptor, self._eventfd = self._eventfd, None
         if descriptor is not None:
             self._memory.own["eventfd"] = -1
+            while self._memory.own["waking"][0]:  # a switch is about to use it
+                time.sleep(0)
             os.close(descriptor)
 
     def wake_up_descriptor(self) -> int:
@@ -292,6 +301,49 @@ class ChannelBuffer:
                     errno=error.errno or 0,
                     hint="Close files you no longer need, or poll() instead.",
                 ) from error
+
+    def add_listener(self) -> tuple[int, int]:
+        """An eventfd of its own for a reader that may sleep, and the number of its listener.
+
+        Raises
+        ------
+        ResourceError
+            The system has no descriptor left, or the buffer has its most listeners.
+        """
+        with self._lifetime:
+            self._alive()
+            taken = self._listeners
+            free = next((i for i in range(MAX_LISTENERS) if i not in taken), None)
+            if free is None:
+                raise ResourceError(
+                    f"{self._path} has {MAX_LISTENERS} readers that may sleep, its most",
+                    errno=EMFILE,
+                    hint="Close files you no longer need.",
+                )
+            try:
+                eventfd = _new_eventfd()
+            except OSError as error:
+                raise ResourceError(
+                    f"a descriptor for {self._path}", errno=error.errno or 0
+                ) from error
+            records = self._memory.listeners
+            records["armed"][free] = 0
+            records["eventfd"][free] = eventfd
+            taken.add(free)
+            self._memory.own["n_listeners"] = max(taken) + 1
+            return eventfd, free
+
+    def remove_listener(self, eventfd: int, listener: int) -> None:
+        """Take it away and close its eventfd."""
+        engine.disarm(self._memory.handle, listener)
+        with self._lifetime:
+            self._listeners.discard(listener)
+            self._memory.own["n_listeners"] = max(self._listeners, default=-1) + 1
+        os.close(eventfd)
+
+    def watch(self, listener: int, produced: int, epoch: int) -> None:
+        """Make a listener's eventfd readable once something else than this was produced."""
+        engine.watch(self._memory.handle, listener, produced, epoch)
 
     def _alive(self) -> Any:
         pages = self._memory.data

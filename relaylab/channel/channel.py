@@ -317,6 +317,12 @@ class Channel:
         if failure is not None:
             raise failure
 
+    def _abandon(self) -> None:
+        """In the child of a fork: the channel is the parent's. Its memory is left alone."""
+        self.closed = True
+        self._unclosed.clear()
+        self._write_bytes = self._write_bytes_here = _not_this_way
+
     def refuse_reentry(self, operation: str) -> None:
         """Raise ReentrancyError if this thread is inside one of the channel's callbacks."""
         for buffer in self.buffers:

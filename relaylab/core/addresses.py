@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import lower_builtin, type_callable
 
-from relaylab.core.layout import CONTROL, JOURNAL, OWN, RECORD
+from relaylab.core.layout import CONTROL, DESK, JOURNAL, LETTERBOX, LISTENER, OWN, RECORD
 from relaylab.core.lowering import (
     I8,
     I16,
@@ -44,6 +44,21 @@ def journal_at(address: int) -> Any:
 def record_at(address: int) -> Any:
     """The journal record at `address`, a record of RECORD."""
     return _plain_record(address, RECORD)
+
+
+def listener_at(address: int) -> Any:
+    """The listener at `address`, a record of LISTENER."""
+    return _plain_record(address, LISTENER)
+
+
+def letterbox_at(address: int) -> Any:
+    """The letterbox at `address`, a record of LETTERBOX."""
+    return _plain_record(address, LETTERBOX)
+
+
+def desk_at(address: int) -> Any:
+    """The place at the desk at `address`, a record of DESK."""
+    return _plain_record(address, DESK)
 
 
 def u32_at(address: int, count: int) -> Any:
@@ -102,6 +117,9 @@ for _function, _dtype in (
     (own_at, OWN),
     (journal_at, JOURNAL),
     (record_at, RECORD),
+    (listener_at, LISTENER),
+    (letterbox_at, LETTERBOX),
+    (desk_at, DESK),
 ):
     _lower_record(_function, _dtype)
 for _array_function, _element in (

@@ -42,8 +42,9 @@ CONTROL: Final = _lines(
     # the writer's, touched by every event; `data_start` is the data pointer, bytes from the begin;
     # settled_bytes + offset are the bytes written
     ("offset", "data_start", "finalized", "start_reserve", "written", "settled_bytes"),
-    # the writer's, touched by a switch
-    ("produced", "epoch", "switches", "delivered", "high_water", "wakeups"),
+    # the writer's, touched by a switch; `opened` counts the sub-buffers begun since the last reset
+    # but for the first: sub-buffer s of the sequence is whole as long as opened < s + n_subbufs
+    ("produced", "epoch", "switches", "delivered", "high_water", "wakeups", "opened"),
     # the consumers'
     ("consumed", "unfull"),
     # what orders a switch against consumers: odd while somebody changes what they share
@@ -76,8 +77,10 @@ OWN: Final = _lines(
     ),
     # the lock of relay_write: the identity of the thread that holds it, else 0
     ("lock",),
-    # a wake-up is due at the next switch
+    # somebody is to be woken at the next switch
     ("armed",),
+    # who: the eventfds of other processes' readers, see listeners
+    ("listeners", "n_listeners", "waking"),
     # the operation under way, which a Python callback may interrupt
     ("operation", "event", "length", "granted", "cause", "locked"),
     # what that callback is asked
@@ -88,6 +91,22 @@ OWN: Final = _lines(
     ("loss_after", "loss_record", "loss_length"),
 )
 """What only the writing process needs of one buffer. Its address is the handle."""
+
+LISTENER: Final = _lines(("armed", "eventfd"))
+"""A reader of another process that may sleep: whether it is to be woken, and by what."""
+
+MAX_LISTENERS: Final = PAGE // LISTENER.itemsize  # of one buffer
+
+LETTERBOX: Final = _lines(
+    # the reader's: how many letters it has posted; what the last one asks for
+    ("posts", "asks", "first", "second"),
+    # the owner's: how many it has answered; the reader's: whether it sleeps until that grows
+    ("answered", "waiting"),
+)
+"""The one page that a reader in another process may write to."""
+
+DESK: Final = _lines(("state", "letterbox", "handle", "answered", "listener"))
+"""What the owner knows of one such reader."""
 
 RECORD: Final = np.dtype(
     [(name, np.int64) for name in ("t_ns", "kind", "cpu", "subbuf", "produced", "value")],

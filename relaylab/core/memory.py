@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +10,7 @@ from relaylab.core.layout import (
     ABI_VERSION,
     CONTROL,
     JOURNAL,
+    LISTENER,
     MAGIC,
     OWN,
     PAGE,
@@ -20,10 +18,15 @@ from relaylab.core.layout import (
     alloc_size,
     control_size,
 )
+from relaylab.core.pages import Pages, SharedFile
+
+JOURNAL_SIZE = PAGE + CAPACITY * RECORD.itemsize  # bytes: the header, then the records
 
 
-class Pages:
-    """Zeroed shared pages that live as long as any view of them.
+class ChannelMemory:
+    """All memory of a channel that readers may be given.
+
+    Two files without names: the bytes of all buffers, and the journal with all control blocks.
 
     Raises
     ------
@@ -31,29 +34,39 @@ class Pages:
         The system refuses the memory.
     """
 
-    def __init__(self, size: int) -> None:
-        self.map = mmap.mmap(-1, size)
-        self.bytes: NDArray[np.uint8] = np.frombuffer(self.map, np.uint8)
-        self.address = int(self.bytes.ctypes.data)
+    def __init__(self, n_cpus: int, subbuf_size: int, n_subbufs: int, overwrite: bool) -> None:
+        self.alloc_size = alloc_size(subbuf_size, n_subbufs)
+        self.control_size = control_size(n_subbufs)
+        self.n_cpus = n_cpus
+        self.data = SharedFile("relaylab data", n_cpus * self.alloc_size)
+        self.control = SharedFile("relaylab control", JOURNAL_SIZE + n_cpus * self.control_size)
+        self.journal = JournalMemory(self.control)
+        self.buffers = [
+            BufferMemory(self, cpu, subbuf_size, n_subbufs, overwrite) for cpu in range(n_cpus)
+        ]
+        self.data.seal()
+        self.control.seal()
 
-    def readonly(self, dtype: Any, count: int, offset: int = 0) -> NDArray[Any]:
-        """A live array over these pages that cannot be made writable."""
-        view = memoryview(self.map).toreadonly()
-        return np.frombuffer(view, dtype, count, offset)
+    def control_offset(self, cpu: int) -> int:
+        """Where a CPU's control block is in the file of control blocks."""
+        return JOURNAL_SIZE + cpu * self.control_size
 
 
 class JournalMemory:
     """The ring of a channel's journal."""
 
-    def __init__(self) -> None:
-        self.pages = Pages(PAGE + CAPACITY * RECORD.itemsize)
+    def __init__(self, file: SharedFile) -> None:
+        self.pages = file.pages(0, JOURNAL_SIZE)
         header = self.pages.bytes[: JOURNAL.itemsize].view(JOURNAL)
         header["capacity"] = CAPACITY
         header["records"] = self.pages.address + PAGE
         self.address = self.pages.address
-        self.journal = Journal(
-            self.pages.readonly(JOURNAL, 1), self.pages.readonly(RECORD, CAPACITY, PAGE)
-        )
+        self.journal = journal_in(self.pages)
+
+
+def journal_in(pages: Pages) -> Journal:
+    """The journal that is at the start of a file of control blocks."""
+    return Journal(pages.readonly(JOURNAL, 1), pages.readonly(RECORD, CAPACITY, PAGE))
 
 
 class BufferMemory:
@@ -65,24 +78,25 @@ class BufferMemory:
         The records of the buffer, writable.
     data : Pages or None
         The bytes; None once they were given back.
+    files : ChannelMemory or None
+        What they are part of; None once they were given back.
     handle : int
         The address of the OWN record.
     """
 
     def __init__(
-        self, cpu: int, subbuf_size: int, n_subbufs: int, overwrite: bool, journal: JournalMemory
+        self, files: ChannelMemory, cpu: int, subbuf_size: int, n_subbufs: int, overwrite: bool
     ) -> None:
-        self.journal = journal
-        self.data: Pages | None = Pages(alloc_size(subbuf_size, n_subbufs))
-        self.control_pages = Pages(control_size(n_subbufs))
-        self.own_pages = Pages(PAGE)
+        self.files: ChannelMemory | None = files
+        self.journal = files.journal
+        self.data: Pages | None = files.data.pages(cpu * files.alloc_size, files.alloc_size)
+        self.control_pages = files.control.pages(files.control_offset(cpu), files.control_size)
+        self.own_pages = Pages(2 * PAGE)  # the record, then the listeners
         self.control = self.control_pages.bytes[: CONTROL.itemsize].view(CONTROL)
         self.own = self.own_pages.bytes[: OWN.itemsize].view(OWN)
+        self.listeners = self.own_pages.bytes[PAGE:].view(LISTENER)
         self.handle = self.own_pages.address
-        self.padding = self.control_pages.readonly(np.uint32, n_subbufs, CONTROL.itemsize)
-        self.commit = self.control_pages.readonly(
-            np.uint32, n_subbufs, CONTROL.itemsize + 4 * n_subbufs
-        )
+        self.padding, self.commit = arrays_in(self.control_pages, n_subbufs)
         self._describe(cpu, subbuf_size, n_subbufs, overwrite)
         self._link(self.data, n_subbufs)
 
@@ -109,9 +123,26 @@ class BufferMemory:
             "commit": control + CONTROL.itemsize + 4 * n_subbufs,
             "journal": self.journal.address,
             "eventfd": -1,
+            "listeners": self.handle + PAGE,
         }
         for name, address in addresses.items():
             self.own[name] = address
+
+    def give_back(self) -> None:
+        """Free the bytes, as soon as nobody has a view of them."""
+        self.data = None
+        self.files = None
+
+
+def arrays_in(
+    pages: Pages, n_subbufs: int, control: int = 0
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """The padding and commit arrays behind the control block at byte `control`, read-only."""
+    begin = control + CONTROL.itemsize
+    return (
+        pages.readonly(np.uint32, n_subbufs, begin),
+        pages.readonly(np.uint32, n_subbufs, begin + 4 * n_subbufs),
+    )
 
 
 class _Kept:

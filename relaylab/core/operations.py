@@ -15,6 +15,7 @@ from relaylab.core.clients import ABSENT, COMPILED, PYTHON, answer_notice
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import OWN, offset_of
+from relaylab.core.listeners import disarm_listener, raise_all, watch_listener
 from relaylab.core.locks import (
     ACQUIRED,
     HELD_BY_ME,
@@ -23,7 +24,7 @@ from relaylab.core.locks import (
     try_acquire,
     wait_until_free,
 )
-from relaylab.core.readers import consumed, rest_reader
+from relaylab.core.readers import consumed, consumed_through, rest_reader
 from relaylab.core.system import clock_ns, current_cpu, raise_eventfd, thread_id
 
 _ARMED = offset_of(OWN, "armed")
@@ -328,8 +329,7 @@ def finalize(handle: int) -> int:
     own.full_mode = ABSENT
     append(own.journal, _CLOSE, buf.cpu, buf.produced % buf.n_subbufs, buf.produced, 0)
     exchange(own.handle + _ARMED, 0)
-    if own.eventfd >= 0:
-        raise_eventfd(own.eventfd)
+    raise_all(own)
     release(handle)
     return 0
 
@@ -339,6 +339,13 @@ def subbufs_consumed(handle: int, count: int) -> None:
     """relay_subbufs_consumed of one buffer."""
     own = own_at(handle)
     consumed(control_at(own.control), own, count)
+
+
+@njit()
+def subbufs_consumed_through(handle: int, sequence: int, epoch: int) -> None:
+    """The same up to the sub-buffer `sequence`, unless others did so or it was reset since."""
+    own = own_at(handle)
+    consumed_through(control_at(own.control), own, sequence, epoch)
 
 
 @njit()
@@ -358,6 +365,19 @@ def arm(handle: int) -> None:
         raise_eventfd(own.eventfd)
     else:
         rest_reader(buf, own)
+
+
+@njit()
+def watch(handle: int, listener: int, produced: int, epoch: int) -> None:
+    """Make a listener's eventfd readable once something else than this was produced."""
+    own = own_at(handle)
+    watch_listener(control_at(own.control), own, listener, produced, epoch)
+
+
+@njit(nogil=True)
+def disarm(handle: int, listener: int) -> None:
+    """Leave a listener's eventfd alone from here on."""
+    disarm_listener(own_at(handle), listener)
 
 
 @njit()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from numba import types
 
-from relaylab.core import operations, run
+from relaylab.core import desk, operations, run
 from relaylab.core.jit import entry
 
 _I = types.int64
@@ -23,6 +23,7 @@ SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "write_ragged": (operations.write_ragged, (_I,) * 7),
     "reserve": (operations.reserve, (_I, _I)),
     "commit": (operations.commit, (_I, _I, _I)),
+    "consumed_through": (operations.subbufs_consumed_through, (_I, _I, _I)),
     "subbufs_consumed": (operations.subbufs_consumed, (_I, _I)),
     "switch": (operations.switch, (_I, _I)),
     "flush": (operations.flush, (_I,)),
@@ -32,9 +33,14 @@ SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "wait_for_lock": (operations.wait_for_lock, (_I, _I)),
     "note": (operations.note, (_I, _I, _I)),
     "arm": (operations.arm, (_I,)),
+    "watch": (operations.watch, (_I, _I, _I, _I)),
+    "disarm": (operations.disarm, (_I, _I)),
     "here": (operations.here, (_I,)),
     "produce": (run.produce, (_I,) * 9),
     "drain": (run.drain, (_I,) * 6),
+    "serve": (desk.serve, (_I,) * 4),
+    "join": (desk.join, (_I,) * 4),
+    "leave": (desk.leave, (_I,)),
 }
 """The operations that Python calls, with their argument types."""
 

@@ -8,6 +8,7 @@ from relaylab.core.atomics import exchange, load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, OWN, offset_of
+from relaylab.core.listeners import raise_all
 from relaylab.core.locks import EDGE, enter_edge, leave_edge
 from relaylab.core.system import lower_eventfd, raise_eventfd
 
@@ -71,9 +72,9 @@ def _consume(buf: Any, own: Any, count: int) -> None:
 
 @njit()
 def wake_reader(buf: Any, own: Any) -> None:
-    """Make the buffer's descriptor readable, if somebody may sleep on it and it is not already."""
+    """Make the descriptors readable of those who may sleep on them, unless they already are."""
     if load_acquire(own.handle + _ARMED) != 0 and exchange(own.handle + _ARMED, 0) != 0:
-        raise_eventfd(own.eventfd)
+        raise_all(own)
         buf.wakeups += 1
         unconsumed = buf.produced - buf.consumed
         subbuf = buf.produced % buf.n_subbufs

@@ -225,6 +225,7 @@ def _advance(buf: Any, own: Any, old: int, granted: int) -> int:
     """Move the data pointer to the physically next sub-buffer and begin it."""
     new = buf.produced % buf.n_subbufs
     padding = u32_at(own.padding, buf.n_subbufs)
+    buf.opened += 1  # before its bytes change: the edge that follows is a fence
     enter_edge(own.control + EDGE)
     following = buf.data_start + buf.subbuf_size
     buf.data_start = following if following < buf.subbuf_size * buf.n_subbufs else 0
@@ -335,6 +336,7 @@ def restart(buf: Any, own: Any) -> int:
     store_release(own.control + _PRODUCED, 0)
     buf.consumed = 0
     buf.unfull = 0
+    buf.opened = 0
     _move_offset(buf, 0)
     buf.data_start = 0
     for i in range(buf.n_subbufs):

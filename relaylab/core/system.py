@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from llvmlite import binding, ir
 from numba import types
@@ -134,6 +136,70 @@ def _lower_eventfd_call(function: Callable[[int], None], name: str) -> None:
 
 _lower_eventfd_call(raise_eventfd, "write")
 _lower_eventfd_call(lower_eventfd, "read")
+
+
+_X86 = platform.machine() in {"x86_64", "AMD64"}
+EPOLL_EVENT_BYTES: Final = 12 if _X86 else 16  # packed on x86 alone
+EPOLL_EVENT_DATA: Final = 4 if _X86 else 8  # where the descriptor is in it
+_FUTEX: Final = {"x86_64": 202, "i386": 240, "i686": 240}.get(platform.machine(), 98)
+_FUTEX_WAIT: Final = 0
+_FUTEX_WAKE: Final = 1
+
+
+def wait_for_events(epoll: int, events: int, room: int) -> int:
+    """Wait without end for events of an epoll descriptor; how many lie at `events`, or -1."""
+    return int(ctypes.CDLL(None).epoll_wait(int(epoll), ctypes.c_void_p(int(events)), room, -1))
+
+
+@lowered_to(wait_for_events, types.int64, types.int64, types.int64, types.int64)
+def _lower_wait_for_events(
+    _context: Any, builder: Builder, epoll: Value, events: Value, room: Value
+) -> Value:
+    if sys.platform != "linux":
+        return ir.Constant(I64, -1)
+    call = external(builder, "epoll_wait", I32, I32, I64, I32, I32)
+    narrow = [builder.trunc(epoll, I32), events, builder.trunc(room, I32), ir.Constant(I32, -1)]
+    return builder.sext(builder.call(call, narrow), I64)
+
+
+def wake_futex(address: int) -> None:
+    """Wake whoever sleeps until the word at `address` changes, in whatever process."""
+    ctypes.CDLL(None).syscall(
+        ctypes.c_long(_FUTEX), ctypes.c_void_p(int(address)), _FUTEX_WAKE, 2**31 - 1
+    )
+
+
+@lowered_to(wake_futex, types.void, types.int64)
+def _lower_wake_futex(_context: Any, builder: Builder, address: Value) -> Value:
+    if sys.platform == "linux":
+        call = external(builder, "syscall", I64, I64, I64, I64, I64)
+        numbers = [ir.Constant(I64, n) for n in (_FUTEX, _FUTEX_WAKE, 2**31 - 1)]
+        builder.call(call, [numbers[0], address, *numbers[1:]])
+    return NOTHING
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+def wait_for_futex(address: int, seen: int, duration: int) -> None:
+    """Sleep until the word at `address` is no longer `seen`, at most `duration` ns.
+
+    For Python alone: the GIL is free meanwhile. It may wake without reason.
+    """
+    limit = _Timespec(duration // 10**9, duration % 10**9)
+    _c_library().syscall(
+        ctypes.c_long(_FUTEX),
+        ctypes.c_void_p(address),
+        _FUTEX_WAIT,
+        ctypes.c_uint32(seen & 0xFFFFFFFF),
+        ctypes.byref(limit),
+    )
+
+
+@cache
+def _c_library() -> Any:
+    return ctypes.CDLL(None)
 
 
 if sys.platform == "win32":  # these are in the system's library, not in the C library

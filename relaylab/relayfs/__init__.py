@@ -72,6 +72,12 @@ def _checked(name: str, value: Any, kind: type[T]) -> T:
     return value
 
 
+def _file(value: Any) -> RelayFile:
+    if not isinstance(value, RelayFile):
+        raise ConfigError("file", passed=value, allowed="a RelayFile")
+    return value
+
+
 def relayfs_create_dir(
     name: str, parent: Directory | None = None, fs: RelayFS | None = None
 ) -> Directory:
@@ -203,14 +209,14 @@ def relayfs_open(path: str, fs: RelayFS | None = None) -> RelayFile:
 
 def relayfs_poll(file: RelayFile) -> int:
     """The mask of the poll file operation. See `RelayFile.poll`."""
-    return _checked("file", file, RelayFile).poll()
+    return _file(file).poll()
 
 
 def relayfs_mmap(file: RelayFile, length: int | None = None) -> Mapping:
     """Map a buffer. See `RelayFile.mmap`."""
-    return _checked("file", file, RelayFile).mmap(length)
+    return _file(file).mmap(length)
 
 
 def relayfs_release(file: RelayFile) -> None:
     """Close a file. See `RelayFile.close`."""
-    _checked("file", file, RelayFile).close()
+    _file(file).close()

@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Iterator
-from errno import EISDIR, ENOENT, ENOTEMPTY
+from errno import EBUSY, EISDIR, ENOENT, ENOTEMPTY
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from relaylab.channel import Channel, ChannelBuffer
 from relaylab.channel.arguments import integer
 from relaylab.errors import ClosedError, ConfigError, EntryExistsError, FileError
 from relaylab.relayfs import names
 from relaylab.relayfs.files import RelayFile
+from relaylab.relayfs.own import OwnFile
+
+if TYPE_CHECKING:
+    from relaylab.relayfs.mounting import Mount
 
 MAX_CPUS: Final = 4096
+_systems: Final[weakref.WeakSet[RelayFS]] = weakref.WeakSet()
 
 
 class Directory:
@@ -40,7 +46,9 @@ class Directory:
 
 
 class RelayFS:
-    """A file system of relay files, within this process. As a context manager it closes on exit.
+    """A file system of relay files; `mount` shows it to other processes.
+
+    As a context manager it closes on exit.
 
     Parameters
     ----------
@@ -60,6 +68,8 @@ class RelayFS:
         self._root = Directory(self, "", None)
         self._channels: set[Channel] = set()
         self._files: set[RelayFile] = set()
+        self._mount: Mount | None = None
+        _systems.add(self)
 
     # Looking ---------------------------------------------------------------------------------
 
@@ -73,7 +83,7 @@ class RelayFS:
         """
         with self._lock:
             self._open_or_raise()
-            return sorted(_paths(self._root, recursive))
+            return sorted(path for path, _ in _entries(self._root, recursive))
 
     def open_file(self, path: str) -> RelayFile:
         """Open the file of a buffer for reading.
@@ -104,9 +114,21 @@ class RelayFS:
             if path.endswith("/"):
                 raise names.not_a_directory(path, path[:-1])
             try:
-                file = RelayFile(entry, self._files.discard)
+                return self.open_buffer(entry)
             except ClosedError:  # it was released this moment
                 raise names.missing(path) from None
+
+    def open_buffer(self, buffer: ChannelBuffer, pid: int | None = None) -> OwnFile:
+        """Open the file of a buffer, for the process `pid` if that is another one.
+
+        Raises
+        ------
+        ClosedError
+            It is released.
+        """
+        with self._lock:
+            self._open_or_raise()
+            file = OwnFile(buffer, self._files.discard, pid)
             self._files.add(file)
             return file
 
@@ -124,6 +146,8 @@ class RelayFS:
             within = self.directory(parent)
             self.refuse_existing(within, name)
             directory = Directory(self, name, within)
+            if self._mount is not None:
+                self._mount.add_directory(directory.path)
             within._entries[name] = directory
             return directory
 
@@ -145,6 +169,8 @@ class RelayFS:
                     hint="Close its channels and files, and remove its directories first.",
                 )
             assert within.parent is not None
+            if self._mount is not None:
+                self._mount.remove_directory(within.path)
             del within.parent._entries[within.name]
             within.removed = True
 
@@ -171,6 +197,8 @@ class RelayFS:
         with self._lock:
             self.directory(directory if directory.parent is not None else None)
             self.refuse_existing(directory, name)
+            if self._mount is not None:
+                self._mount.add_file(buffer.path, buffer)
             directory._entries[name] = buffer
 
     def remove(self, directory: Directory, name: str, buffer: ChannelBuffer) -> None:
@@ -178,6 +206,8 @@ class RelayFS:
         with self._lock:
             if directory._entries.get(name) is buffer:
                 del directory._entries[name]
+                if self._mount is not None:
+                    self._mount.remove_file(buffer.path)
 
     def remember(self, channel: Channel) -> None:
         """Close `channel` when the file system is closed."""
@@ -200,10 +230,86 @@ class RelayFS:
         for channel in channels:
             with contextlib.suppress(ClosedError):  # by another thread, meanwhile
                 channel.close()
+        self.unmount()
         for file in files:
             for mapping in list(file._mappings):
                 mapping.close()
             file.close()
+
+    # Other processes -------------------------------------------------------------------------
+
+    def mount(self, mountpoint: str | os.PathLike[str] | None = None) -> str:
+        """Let other processes of this user open the files: see `relaylab.open_file`.
+
+        Parameters
+        ----------
+        mountpoint
+            An existing, empty directory of this user that nobody else can write to; what a crashed
+            owner left there is removed. None for a new private directory, which goes with the
+            mount.
+
+        Returns
+        -------
+        str
+            The directory. The file of a buffer is ``directory + "/" + buf.path``.
+
+        Raises
+        ------
+        FileError
+            ENOENT, ENOTDIR, ELOOP (a symlink), EACCES (others could change it), ENOTEMPTY; EBUSY:
+            a file system is mounted there, or this one is mounted already.
+        ResourceError
+            The system has no descriptors or memory left, or is not Linux.
+        ConfigError, ClosedError
+        """
+        from relaylab.relayfs.mounting import Mount  # needs Linux
+
+        if mountpoint is not None and not isinstance(mountpoint, str | os.PathLike):
+            raise ConfigError("mountpoint", passed=mountpoint, allowed="a path, or None")
+        with self._lock:
+            self._open_or_raise()
+            if self._mount is not None:
+                raise FileError(
+                    "the file system is mounted already",
+                    errno=EBUSY,
+                    passed=self._mount.path,
+                    hint="Unmount it first, or use it where it is.",
+                )
+            mount = Mount(self, mountpoint)
+            try:
+                for path, entry in _entries(self._root):
+                    if isinstance(entry, Directory):
+                        mount.add_directory(path)
+                    else:
+                        mount.add_file(path, entry)
+            except BaseException:
+                mount.end()
+                raise
+            self._mount = mount
+            return mount.path
+
+    def unmount(self) -> None:
+        """Take the names away and hang up on readers of other processes; again is fine.
+
+        They keep their mappings, read on what was produced and find the file finalized.
+        """
+        with self._lock:
+            mount, self._mount = self._mount, None
+        if mount is not None:
+            mount.end()
+
+    @property
+    def mountpoint(self) -> str | None:
+        """The directory it is mounted on."""
+        return None if self._mount is None else self._mount.path
+
+    def _abandon(self) -> None:
+        """In the child of a fork: all of it is the parent's, and nothing here may change it."""
+        self._lock = threading.RLock()  # another thread may have held it
+        self._mount = None
+        self.closed = True
+        for channel in list(self._channels):
+            channel._abandon()
 
     def _open_or_raise(self) -> None:
         if self.closed:
@@ -220,9 +326,10 @@ class RelayFS:
     def __repr__(self) -> str:
         if self.closed:
             return "<RelayFS, closed>"
+        mounted = "" if self._mount is None else f", mounted on {self._mount.path}"
         return (
             f"<RelayFS: {self.n_cpus} CPUs, {len(self._channels)} channels, "
-            f"{len(self._files)} open files>"
+            f"{len(self._files)} open files{mounted}>"
         )
 
 
@@ -245,11 +352,23 @@ def directory_of(value: Directory | None) -> Directory | None:
     return value
 
 
-def _paths(directory: Directory, recursive: bool) -> Iterator[str]:
+def _entries(
+    directory: Directory, recursive: bool = True
+) -> Iterator[tuple[str, Directory | ChannelBuffer]]:
+    """What is in a directory, with its path; directories before what they contain."""
     for name, entry in directory._entries.items():
         if isinstance(entry, Directory):
-            yield f"{directory.path}{name}/"
+            yield f"{directory.path}{name}/", entry
             if recursive:
-                yield from _paths(entry, recursive)
+                yield from _entries(entry, recursive)
         else:
-            yield f"{directory.path}{name}"
+            yield f"{directory.path}{name}", entry
+
+
+def _abandon_all() -> None:
+    for fs in list(_systems):
+        fs._abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)

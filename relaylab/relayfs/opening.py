@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from errno import EMFILE, ENOMEM
 from functools import partial
 from typing import Any
 
 from relaylab.channel import Channel, ChannelBuffer, arguments
 from relaylab.channel.callbacks import Client, register
-from relaylab.core.memory import BufferMemory, JournalMemory
+from relaylab.core.memory import ChannelMemory
 from relaylab.errors import ConfigError, ResourceError
 from relaylab.relayfs import names
 from relaylab.relayfs.filesystem import Directory, RelayFS
@@ -37,10 +38,10 @@ def open_channel(
     for name in files:
         fs.refuse_existing(directory, name)
     client = register(callbacks, shape[0])
-    journal = _allocate(lambda: JournalMemory())
+    memory = _allocate(fs.n_cpus, shape, overwriting)
     buffers = [
-        _buffer(fs, directory, name, cpu, shape, overwriting, client, journal)
-        for cpu, name in enumerate(files)
+        ChannelBuffer(f"{directory.path}{name}", part, client, partial(fs.remove, directory, name))
+        for name, part in zip(files, memory.buffers, strict=True)
     ]
     channel = Channel(
         base,
@@ -49,36 +50,28 @@ def open_channel(
         shape=shape,
         callbacks=callbacks,
         client=client,
-        journal=journal.journal,
+        journal=memory.journal.journal,
         on_close=fs.forget,
     )
     _begin(fs, directory, files, buffers, client, channel)
     return channel
 
 
-def _buffer(
-    fs: RelayFS,
-    directory: Directory,
-    name: str,
-    cpu: int,
-    shape: tuple[int, int],
-    overwrite: bool,
-    client: Client,
-    journal: JournalMemory,
-) -> ChannelBuffer:
-    memory = _allocate(lambda: BufferMemory(cpu, *shape, overwrite, journal))
-    path = f"{directory.path}{name}"
-    return ChannelBuffer(path, memory, client, partial(fs.remove, directory, name))
-
-
-def _allocate(make: Any) -> Any:
+def _allocate(n_cpus: int, shape: tuple[int, int], overwrite: bool) -> ChannelMemory:
     try:
-        return make()
+        return ChannelMemory(n_cpus, *shape, overwrite)
     except (OSError, MemoryError) as error:
+        number = getattr(error, "errno", None) or ENOMEM
+        hints = {
+            EMFILE: "Close channels and files you no longer need, or raise the limit (ulimit -n).",
+        }
         raise ResourceError(
             "the system refuses the memory of the channel",
-            errno=getattr(error, "errno", None) or 12,
-            hint="Take fewer or smaller sub-buffers, fewer CPUs, or raise the limit (ulimit -v).",
+            errno=number,
+            hint=hints.get(
+                number,
+                "Take fewer or smaller sub-buffers, fewer CPUs, or raise the limit (ulimit -v).",
+            ),
         ) from error
 
 

@@ -1,0 +1,122 @@
+"""Open files of this process's own channels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaylab.channel import ChannelBuffer
+from relaylab.channel.observing import Stats
+from relaylab.core.journal import Kind
+from relaylab.core.pages import Pages
+from relaylab.relayfs.files import RelayFile
+
+
+class OwnFile(RelayFile):
+    """An open file of a channel of this process.
+
+    It also stands for the open file of a reader in another process.
+
+    Attributes
+    ----------
+    pid : int
+        The process that has it open.
+    """
+
+    def __init__(
+        self,
+        buffer: ChannelBuffer,
+        forget: Callable[[RelayFile], None],
+        pid: int | None = None,
+    ) -> None:
+        buffer.hold()
+        super().__init__(buffer.path)
+        self.pid = os.getpid() if pid is None else pid
+        self._buffer = buffer
+        self._forget = forget
+        self._descriptor: int | None = None
+        self._watch: tuple[int, int] | None = None  # an eventfd and the number of its listener
+
+    @property
+    def padding(self) -> NDArray[np.uint32]:
+        """Bytes of padding at the end of each sub-buffer, uint32[n_subbufs]; live, read-only."""
+        return self._buffer.padding
+
+    @property
+    def stats(self) -> Stats:
+        """What happened to the buffer's events."""
+        return self._buffer.stats
+
+    def poll(self) -> int:
+        """The poll file operation; see RelayFile."""
+        self._open_or_raise()
+        return self._buffer.poll()
+
+    def fileno(self) -> int:
+        """A descriptor to wait on; see RelayFile."""
+        with self._lock:
+            self._open_or_raise()
+            if self._descriptor is None:
+                self._descriptor = self._buffer.wake_up_descriptor()
+            return self._descriptor
+
+    def _field(self, name: str) -> int:
+        self._open_or_mapped_or_raise()
+        return self._buffer._field(name)
+
+    def _open_or_mapped_or_raise(self) -> None:
+        if not self._mappings:
+            self._open_or_raise()
+
+    def _map_pages(self) -> Pages:
+        pages: Pages = self._buffer._alive()
+        return pages
+
+    def _tell_mapped(self) -> None:
+        self._buffer.note(Kind.MAPPED, self._buffer.refcount)
+        try:
+            self._buffer.tell("buf_mapped", self)
+        except BaseException:
+            self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
+            raise
+
+    def _tell_unmapped(self) -> None:
+        try:
+            self._buffer.tell("buf_unmapped", self)
+        finally:
+            self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
+
+    def _consume(self, count: int) -> None:
+        self._buffer.consume(count)
+
+    def _consume_through(self, sequence: int, epoch: int) -> None:
+        self._buffer.consume_through(sequence, epoch)
+
+    def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
+        with self._lock:
+            self._open_or_mapped_or_raise()
+            if self._watch is None:
+                self._watch = self._buffer.add_listener()
+            eventfd, listener = self._watch
+        try:
+            os.eventfd_read(eventfd)
+        except BlockingIOError:
+            pass  # it was not readable
+        self._buffer.watch(listener, produced, epoch)
+        return eventfd
+
+    def _stop_waiting(self) -> None:
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+            watch, self._watch = self._watch, None
+        if descriptor is not None:
+            os.close(descriptor)
+        if watch is not None:
+            self._buffer.remove_listener(*watch)
+
+    def _release(self) -> None:
+        self._forget(self)
+        self._buffer.drop()
