@@ -26,7 +26,7 @@ class RelayFile:
     """
 
     def __init__(self, buffer: ChannelBuffer, forget: Callable[[RelayFile], None]) -> None:
-        buffer.hold()
+        buffer._hold()
         self._buffer = buffer
         self._forget = forget
         self._lock = threading.Lock()
@@ -85,9 +85,9 @@ class RelayFile:
                 )
             mapping = Mapping(self)
             self._mappings.add(mapping)
-        self._buffer.note(Kind.MAPPED, self._buffer.refcount)
+        self._buffer._note(Kind.MAPPED, self._buffer.refcount)
         try:
-            self._buffer.tell("buf_mapped", self)
+            self._buffer._tell("buf_mapped", self)
         except BaseException:
             self._unmap(mapping)
             raise
@@ -107,7 +107,7 @@ class RelayFile:
         with self._lock:
             self._open_or_raise()
             if self._descriptor is None:
-                self._descriptor = self._buffer.wake_up_descriptor()
+                self._descriptor = self._buffer._wake_up_descriptor()
             return self._descriptor
 
     def close(self) -> None:
@@ -125,10 +125,10 @@ class RelayFile:
 
     def _release(self) -> None:
         self._forget(self)
-        self._buffer.drop()
+        self._buffer._drop()
 
     def _unmap(self, mapping: Mapping) -> None:
-        self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
+        self._buffer._note(Kind.UNMAPPED, self._buffer.refcount)
         with self._lock:
             self._mappings.discard(mapping)
             unused = self._closed and not self._mappings
@@ -192,7 +192,7 @@ class Mapping:
                 return
             self._pages = None
         try:
-            self._file._buffer.tell("buf_unmapped", self._file)
+            self._file._buffer._tell("buf_unmapped", self._file)
         finally:
             self._file._unmap(self)
 
