@@ -111,10 +111,12 @@ def commit(handle: NDArray[np.int64], offset: int, count: int) -> int:
     Returns
     -------
     int
-        0; -2 closed; -1 if the offset is in no sub-buffer or the count negative.
+        0; -2 closed; -1 if the offset is in no sub-buffer or the count negative; -4 from a callback
+        of a channel whose deliver is a Python function, which compiled code cannot call.
     """
     result = operations.commit_checked(handle[0], offset, count)
-    operations.forgive(handle[0])
+    if result != ring.REENTRANT:
+        operations.forgive(handle[0])
     return min(result, 0)
 
 

@@ -16,16 +16,16 @@ MAX_BYTES: Final = 2**32 - 4096  # relayfs keeps sizes in 32 bits
 
 def integer(name: str, value: Any, low: int, high: int, hint: str | None = None) -> int:
     """`value` as an int from `low` to `high`; a bool is not a number here."""
-    allowed = f"an integer from {low} to {high}"
-    if isinstance(value, bool | np.bool_):
-        raise ConfigError(name, passed=value, allowed=allowed, hint=hint)
+    if type(value) is int and low <= value <= high:
+        return value
     try:
-        number = operator.index(value)
+        if not isinstance(value, bool | np.bool_):
+            value = operator.index(value)
+            if low <= value <= high:
+                return int(value)
     except TypeError:
-        raise ConfigError(name, passed=value, allowed=allowed, hint=hint) from None
-    if not low <= number <= high:
-        raise ConfigError(name, passed=number, allowed=allowed, hint=hint)
-    return number
+        pass
+    raise ConfigError(name, passed=value, allowed=f"an integer from {low} to {high}", hint=hint)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -54,6 +54,8 @@ def shape(subbuf_size: Any, n_subbufs: Any) -> tuple[int, int]:
 
 def event_bytes(data: Any) -> NDArray[np.uint8]:
     """The bytes of an event: of anything that has a buffer."""
+    if type(data) is bytes and data:
+        return np.frombuffer(data, np.uint8)
     try:
         view = memoryview(data)
         if view.nbytes == 0:
@@ -74,6 +76,22 @@ def address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+_HOW_TO_BATCH: Final = (
+    "Events of one length: np.frombuffer(b''.join(events), np.uint8).reshape(len(events), -1). "
+    "Of different lengths: (np.frombuffer(b''.join(events), np.uint8), "
+    "np.cumsum([0, *map(len, events)], dtype=np.int64))."
+)
+
+
+def is_pair(events: Any) -> bool:
+    """Whether a batch looks like (data, offsets) rather than like a list of events."""
+    return (
+        isinstance(events, tuple | list)
+        and len(events) == 2
+        and any(isinstance(part, np.ndarray) for part in events)
+    )
+
+
 def rows(events: Any) -> NDArray[np.uint8]:
     """A batch of events of one length: uint8[n_events, length]."""
     if isinstance(events, np.ndarray) and events.dtype == np.uint8 and events.ndim == 2:
@@ -82,21 +100,28 @@ def rows(events: Any) -> NDArray[np.uint8]:
         "events",
         passed=_kind(events),
         allowed="a uint8 array [n_events, length], or a pair (data, offsets)",
-        hint="For events of different lengths pass their bytes and where each begins and ends.",
+        hint=_HOW_TO_BATCH,
     )
 
 
 def ragged(data: Any, offsets: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """A batch of events of different lengths: event i is data[offsets[i]:offsets[i + 1]]."""
     if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1):
-        raise ConfigError("data", passed=_kind(data), allowed="a uint8 array [n_bytes]")
+        raise ConfigError(
+            "data", passed=_kind(data), allowed="a uint8 array [n_bytes]", hint=_HOW_TO_BATCH
+        )
     if not (
         isinstance(offsets, np.ndarray)
         and offsets.dtype == np.int64
         and offsets.ndim == 1
         and len(offsets) > 0
     ):
-        raise ConfigError("offsets", passed=_kind(offsets), allowed="an int64 array [n_events + 1]")
+        raise ConfigError(
+            "offsets",
+            passed=_kind(offsets),
+            allowed="an int64 array [n_events + 1]",
+            hint=_HOW_TO_BATCH,
+        )
     # A copy: nobody changes it between the check and the use.
     bounds = offsets.copy()
     if bounds[0] < 0 or bounds[-1] > len(data) or bool((bounds[1:] < bounds[:-1]).any()):
@@ -111,4 +136,7 @@ def ragged(data: Any, offsets: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64
 def _kind(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} array {list(value.shape)}"
+    if isinstance(value, tuple | list):
+        kinds = sorted({type(part).__name__ for part in value})
+        return f"{type(value).__name__} of {len(value)} ({', '.join(kinds)})"
     return type(value).__name__

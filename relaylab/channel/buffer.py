@@ -45,7 +45,7 @@ class ChannelBuffer:
         on_release: Callable[[ChannelBuffer], None],
     ) -> None:
         self._memory = memory
-        self._words = memory.control.view(np.int64)
+        self._words = memory.control.view(np.int64).data
         self._on_release = on_release
         self._lifetime = threading.Lock()
         self._references = 1
@@ -61,7 +61,7 @@ class ChannelBuffer:
     @property
     def cpu(self) -> int:
         """The CPU it belongs to."""
-        return int(self._words[_INDEX["cpu"]])
+        return self._words[_INDEX["cpu"]]
 
     @property
     def path(self) -> str:
@@ -147,7 +147,7 @@ class ChannelBuffer:
         return stats_of(self._memory.control)
 
     @property
-    def start_reserve(self) -> int:
+    def _start_reserve(self) -> int:
         """Bytes that subbuf_start last reserved."""
         return self._field("start_reserve")
 
@@ -168,7 +168,7 @@ class ChannelBuffer:
 
     # Operations of the channel on it ---------------------------------------------------------
 
-    def commit_at(self, offset: int, count: int) -> None:
+    def _commit_at(self, offset: int, count: int) -> None:
         """relay_commit: `count` bytes of the slot at byte `offset` are written.
 
         Raises
@@ -186,7 +186,7 @@ class ChannelBuffer:
         self._conversation.after_commit(answer == 1, offset // self._subbuf_size)
         del pages
 
-    def switch(self, length: int) -> int:
+    def _switch(self, length: int) -> int:
         """relay_switch_subbuf: `length`, or 0 if there is no room for an event.
 
         Raises
@@ -197,25 +197,25 @@ class ChannelBuffer:
         self._alive()
         if self._field("finalized"):
             raise self._closed()
-        return self.perform("switch", length)
+        return self._perform("switch", length)
 
-    def tell(self, callback: str, file: Any) -> None:
+    def _tell(self, callback: str, file: Any) -> None:
         """Call buf_mapped or buf_unmapped, if the client has it."""
         self._conversation.call_alone(callback, file)
 
-    def ends_at(self, offset: int) -> bool:
+    def _ends_at(self, offset: int) -> bool:
         """Whether byte `offset` lies just behind the last sub-buffer."""
         return offset == self._subbuf_size * self._field("n_subbufs")
 
-    def consume(self, count: int) -> None:
+    def _consume(self, count: int) -> None:
         """relay_subbufs_consumed on this buffer, for a checked count."""
         engine.subbufs_consumed(self._memory.handle, count)
 
-    def consume_through(self, sequence: int, epoch: int) -> None:
+    def _consume_through(self, sequence: int, epoch: int) -> None:
         """The same up to a sub-buffer of the sequence, unless it was reset since `epoch`."""
         engine.consumed_through(self._memory.handle, sequence, epoch)
 
-    def perform(self, operation: str, *arguments: int, locked: bool = True) -> int:
+    def _perform(self, operation: str, *arguments: Any, locked: bool = True) -> int:
         """Do one of the engine's operations, calling Python callbacks where it asks for them."""
         pages = self._alive()  # for the whole operation, whoever closes the channel meanwhile
         result = self._conversation.perform(operation, arguments, locked)
@@ -224,7 +224,7 @@ class ChannelBuffer:
             raise self._closed()
         return result
 
-    def perform_batch(
+    def _perform_batch(
         self, batch: tuple[Any, ...], first: int, last: int, lock: bool, progress: NDArray[np.int64]
     ) -> None:
         """Write the events `first` to `last` of a batch; `progress` says how far it got."""
@@ -236,12 +236,12 @@ class ChannelBuffer:
         if result == CLOSED:
             raise self._closed()
 
-    def finalize(self) -> None:
+    def _finalize(self) -> None:
         """The buffer's part of relay_close, before its reference is dropped."""
-        self.perform("finalize")
+        self._perform("finalize")
         self._client.python.clear()
 
-    def handle(self) -> NDArray[np.int64]:
+    def _handle(self) -> NDArray[np.int64]:
         """What compiled code needs of this buffer; it keeps the memory alive.
 
         Compiled callers that Numba caches on disk (``cache=True``) go on with the code of the
@@ -250,20 +250,20 @@ class ChannelBuffer:
         self._alive()
         return handle_array(self._memory)
 
-    def note(self, kind: Kind, value: int) -> None:
+    def _note(self, kind: Kind, value: int) -> None:
         """Record in the journal what is no transition of the ring."""
         engine.note(self._memory.handle, int(kind), value)
 
     # Lifetime --------------------------------------------------------------------------------
 
-    def hold(self) -> None:
+    def _hold(self) -> None:
         """Take a reference."""
         with self._lifetime:
             if self._references == 0:
                 raise self._closed()
             self._references += 1
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
         """Give a reference back; the last one frees the memory and removes the file."""
         with self._lifetime:
             self._references -= 1
@@ -279,7 +279,7 @@ class ChannelBuffer:
                 time.sleep(0)
             os.close(descriptor)
 
-    def wake_up_descriptor(self) -> int:
+    def _wake_up_descriptor(self) -> int:
         """A new descriptor, readable as long as something is unconsumed, and for ever after close.
 
         Raises
@@ -302,7 +302,7 @@ class ChannelBuffer:
                     hint="Close files you no longer need, or poll() instead.",
                 ) from error
 
-    def add_listener(self) -> tuple[int, int]:
+    def _add_listener(self) -> tuple[int, int]:
         """An eventfd of its own for a reader that may sleep, and the number of its listener.
 
         Raises
@@ -333,7 +333,7 @@ class ChannelBuffer:
             self._memory.own["n_listeners"] = max(taken) + 1
             return eventfd, free
 
-    def remove_listener(self, eventfd: int, listener: int) -> None:
+    def _remove_listener(self, eventfd: int, listener: int) -> None:
         """Take it away and close its eventfd."""
         engine.disarm(self._memory.handle, listener)
         with self._lifetime:
@@ -341,7 +341,7 @@ class ChannelBuffer:
             self._memory.own["n_listeners"] = max(self._listeners, default=-1) + 1
         os.close(eventfd)
 
-    def watch(self, listener: int, produced: int, epoch: int) -> None:
+    def _watch(self, listener: int, produced: int, epoch: int) -> None:
         """Make a listener's eventfd readable once something else than this was produced."""
         engine.watch(self._memory.handle, listener, produced, epoch)
 
@@ -354,11 +354,11 @@ class ChannelBuffer:
     def _field(self, name: str) -> int:
         if self._memory.data is None:
             raise self._closed()
-        return int(self._words[_INDEX[name]])
+        return self._words[_INDEX[name]]
 
     @property
     def _subbuf_size(self) -> int:
-        return int(self._words[_INDEX["subbuf_size"]])
+        return self._words[_INDEX["subbuf_size"]]
 
     def _writable(self, offset: int, length: int) -> memoryview:
         return memoryview(self._alive().map)[offset : offset + length]

@@ -119,12 +119,7 @@ def register(callbacks: Any, subbuf_size: int) -> Client:
     """Look at a client's callbacks once, at open. The object itself is never written to."""
     client = Client()
     if isinstance(callbacks, int | float | str | bytes | dict | list | tuple | set):
-        raise ConfigError(
-            "callbacks",
-            passed=callbacks,
-            allowed="an object with some of the methods of Callbacks, or None",
-            hint="types.SimpleNamespace(deliver=...) makes one of functions.",
-        )
+        raise _no_client(callbacks)
     if isinstance(callbacks, Reserving):
         if callbacks.n > subbuf_size:
             raise ConfigError(
@@ -147,14 +142,25 @@ def register(callbacks: Any, subbuf_size: int) -> Client:
         client.python[name] = method if compiled is None else _with_handle(compiled)
         if name in _IN_RING:
             client.modes[name] = PYTHON
+    if callable(callbacks) and not any(hasattr(callbacks, name) for name in NAMES):
+        raise _no_client(callbacks)
     return client
+
+
+def _no_client(passed: Any) -> ConfigError:
+    return ConfigError(
+        "callbacks",
+        passed=passed,
+        allowed=f"an object with some of the methods {', '.join(NAMES)}, or None",
+        hint="types.SimpleNamespace(deliver=function) makes one of functions.",
+    )
 
 
 def _with_handle(function: Any) -> Callable[..., Any]:
     """A compiled buf_mapped or buf_unmapped: it gets the handle, and a number for the file."""
 
     def told(buf: Any, file: Any) -> None:
-        function(buf.handle(), id(file))
+        function(buf._handle(), id(file))
 
     return told
 

@@ -16,9 +16,11 @@ from relaylab.channel.buffer import ChannelBuffer
 from relaylab.channel.callbacks import Client
 from relaylab.channel.observing import Snapshot, Stats, copy_state, snapshot_of, total
 from relaylab.channel.slot import Slot
-from relaylab.core import ring
+from relaylab.core import fastcall, ring
+from relaylab.core.fastcall import FastWrite
 from relaylab.core.journal import Journal
 from relaylab.core.layout import alloc_size
+from relaylab.core.memory import BufferMemory
 from relaylab.core.prepare import engine
 from relaylab.errors import CallbackError, ClosedError, ConfigError, EventTooLargeError
 
@@ -74,14 +76,17 @@ class Channel:
         self._unclosed = list(reversed(self.buffers))
         self._client = client
         self._on_close = on_close
-        self._handles = [buf._memory.handle for buf in self.buffers]
-        self._table = np.array(self._handles, np.int64)
-        self._table_address = int(self._table.ctypes.data)
-        self._write_bytes: Callable[..., int] = _not_this_way
-        self._write_bytes_here: Callable[..., int] = _not_this_way
-        if client.is_plain:
-            self._write_bytes = engine.write_bytes
-            self._write_bytes_here = engine.write_bytes_here
+        self._fast = self._fast_writes() if client.is_plain and fastcall.AVAILABLE else []
+
+    def _fast_writes(self) -> list[FastWrite]:
+        """Put built-in functions in the place of the two methods that write, for this channel."""
+        handles = [memory.handle for memory in memories(self)]
+        fast = []
+        for name, locked in (("write", True), ("write_unlocked", False)):
+            if getattr(type(self), name) is getattr(Channel, name):  # a subclass has its own
+                fast.append(FastWrite(getattr(self, name), handles, locked))
+                setattr(self, name, fast[-1].function)
+        return fast
 
     # Events ----------------------------------------------------------------------------------
 
@@ -104,28 +109,15 @@ class Channel:
         ------
         ConfigError, EventTooLargeError, ClosedError, ReentrancyError, CallbackError
         """
-        if data.__class__ is bytes:  # the way of most events, a third of a microsecond
-            if cpu is None:
-                result = self._write_bytes_here(self._table_address, self.n_cpus, data)
-            elif cpu.__class__ is int and 0 <= cpu < self.n_cpus:
-                result = self._write_bytes(self._handles[cpu], data)
-            else:
-                result = ring.BUSY
-            if result >= 0:
-                return result == 1
-            if result == ring.TOO_LARGE:
-                raise self._too_large(len(data), cpu)
-        return self._write("write", data, cpu, locked=True)
+        return self._write("write_event", data, cpu, locked=True)
 
     def write_unlocked(self, data: Any, cpu: int | None = None) -> bool:
         """__relay_write: the same without the lock; the caller keeps other writers away."""
-        return self._write("write_unlocked", data, cpu, locked=False)
+        return self._write("write_event_unlocked", data, cpu, locked=False)
 
     def _write(self, operation: str, data: Any, cpu: int | None, locked: bool) -> bool:
         event = arguments.event_bytes(data)
-        result = self._buffer(cpu).perform(
-            operation, arguments.address(event), len(event), locked=locked
-        )
+        result = self._buffer(cpu)._perform(operation, event, locked=locked)
         if result == ring.TOO_LARGE:
             raise self._too_large(len(event), cpu)
         return result == ring.WRITTEN
@@ -141,7 +133,7 @@ class Channel:
         """
         length = integer("length", length, 0, INT_MAX)
         buffer = self._buffer(cpu)
-        offset = buffer.perform("reserve", length, locked=False)
+        offset = buffer._perform("reserve", length, locked=False)
         if offset == ring.TOO_LARGE:
             raise self._too_large(length, cpu)
         return None if offset < 0 else Slot(buffer, offset, length)
@@ -169,7 +161,7 @@ class Channel:
         ConfigError, ClosedError, ReentrancyError, CallbackError
         """
         buffer = self._buffer(cpu)
-        if isinstance(events, tuple | list) and len(events) == 2:
+        if arguments.is_pair(events):
             data, offsets = arguments.ragged(*events)
             count = len(offsets) - 1
             addresses = ("write_ragged", arguments.address(data), arguments.address(offsets))
@@ -185,7 +177,7 @@ class Channel:
         while (first := int(progress[0])) < count:
             last = min(first + chunk, count)
             try:
-                buffer.perform_batch(addresses, first, last, locked, progress)
+                buffer._perform_batch(addresses, first, last, locked, progress)
             except CallbackError as error:  # the batch goes on to its end all the same
                 failure = failure or error
         if failure is not None:
@@ -194,7 +186,7 @@ class Channel:
 
     def commit(self, cpu: int, offset: int, count: int) -> None:
         """relay_commit of the slot at byte `offset` of a CPU's buffer."""
-        self._given_buffer(cpu).commit_at(offset, count)
+        self._given_buffer(cpu)._commit_at(offset, count)
 
     # Consuming and controlling -----------------------------------------------------------------
 
@@ -208,39 +200,65 @@ class Channel:
         ClosedError
         """
         count = integer("count", count, 0, INT_MAX)
-        self._given_buffer(cpu).consume(count)
+        self._given_buffer(cpu)._consume(count)
 
     def switch_subbuf(self, cpu: int, length: int) -> int:
         """relay_switch_subbuf of a CPU's buffer: `length`, or 0 if an event would be lost."""
-        return self._given_buffer(cpu).switch(length)
+        return self._given_buffer(cpu)._switch(length)
 
     def flush(self) -> None:
-        """relay_flush: end every CPU's current sub-buffer, as far as the buffers are not full."""
+        """relay_flush: end every CPU's current sub-buffer, as far as the buffers are not full.
+
+        What is left of it becomes its padding, also if nothing is in it. A full buffer stays as it
+        is until something was consumed.
+
+        Raises
+        ------
+        ClosedError, ReentrancyError
+            Nothing was flushed.
+        CallbackError
+            The first of those that occurred; all buffers were flushed all the same.
+        """
         self._each("flush")
 
     def reset(self) -> None:
-        """relay_reset: every buffer begins anew. Memory, open files and statistics stay."""
+        """relay_reset: every buffer begins anew. Memory, open files and statistics stay.
+
+        Counts go back to 0 and `Snapshot.epoch` up by one; subbuf_start is called for the first
+        sub-buffer of each, with no previous one.
+
+        Raises
+        ------
+        ClosedError, ReentrancyError
+            Nothing was reset.
+        CallbackError
+            The first of those that occurred; all buffers were reset all the same.
+        """
         self._each("reset")
 
     def close(self) -> None:
         """relay_close: no more events. Buffers live on as long as readers have them open.
+
+        The current sub-buffers are not flushed, no callback is called any more, and readers that
+        sleep are woken.
 
         Raises
         ------
         ClosedError
             It is closed already.
         ReentrancyError
+            From inside one of its callbacks; nothing was closed.
         """
-        self.refuse_reentry("close")
+        self._refuse_reentry("close")
         with self._closing:
             if not self._unclosed:
                 self._open_or_raise()
             self.closed = True
-            self._write_bytes = self._write_bytes_here = _not_this_way
+            self._end_fast_writes()
             self.callbacks = None
             while self._unclosed:  # what an interrupted close left is closed by the next one
-                self._unclosed[-1].finalize()
-                self._unclosed.pop().drop()
+                self._unclosed[-1]._finalize()
+                self._unclosed.pop()._drop()
         self._on_close(self)
 
     def __enter__(self) -> Self:
@@ -261,6 +279,13 @@ class Channel:
 
     def snapshot(self) -> Snapshot:
         """Every buffer's fields at one moment, without stopping writers.
+
+        Each buffer is seen at a moment of its own.
+
+        Returns
+        -------
+        Snapshot
+            Arrays by the names of `ChannelBuffer`; the first axis is the cpu.
 
         Raises
         ------
@@ -291,7 +316,7 @@ class Channel:
                 allowed="no callbacks, Callbacks.reserving(n), or compiled ones",
                 hint="Compile them with @numba.njit, or write with chan.write.",
             )
-        return buffer.handle()
+        return buffer._handle()
 
     def __repr__(self) -> str:
         if self.closed:
@@ -305,13 +330,20 @@ class Channel:
 
     # Inside --------------------------------------------------------------------------------------
 
+    def _end_fast_writes(self) -> None:
+        """Let the methods answer again: they raise."""
+        for fast in self._fast:
+            fast.close()
+            vars(self).pop(fast.function.__name__, None)
+        self._fast = []
+
     def _each(self, operation: str) -> None:
         self._open_or_raise()
-        self.refuse_reentry(operation)
+        self._refuse_reentry(operation)
         failure: CallbackError | None = None
         for buffer in self.buffers:
             try:
-                buffer.perform(operation)
+                buffer._perform(operation)
             except CallbackError as error:  # the other CPUs follow all the same
                 failure = failure or error
         if failure is not None:
@@ -321,9 +353,9 @@ class Channel:
         """In the child of a fork: the channel is the parent's. Its memory is left alone."""
         self.closed = True
         self._unclosed.clear()
-        self._write_bytes = self._write_bytes_here = _not_this_way
+        self._end_fast_writes()
 
-    def refuse_reentry(self, operation: str) -> None:
+    def _refuse_reentry(self, operation: str) -> None:
         """Raise ReentrancyError if this thread is inside one of the channel's callbacks."""
         for buffer in self.buffers:
             buffer._conversation.refuse_reentry(operation)
@@ -346,7 +378,7 @@ class Channel:
 
     def _too_large(self, length: int, cpu: int | None) -> EventTooLargeError:
         buffers = self.buffers if cpu is None else (self.buffers[cpu],)
-        reserve = max(buf.start_reserve for buf in buffers)
+        reserve = max(buf._start_reserve for buf in buffers)
         return EventTooLargeError(
             "an event longer than a sub-buffer less what subbuf_start reserves",
             passed=length,
@@ -355,6 +387,6 @@ class Channel:
         )
 
 
-def _not_this_way(*_arguments: Any) -> int:
-    """For channels that are closed, or whose callbacks are not the engine's own."""
-    return ring.BUSY
+def memories(channel: Channel) -> list[BufferMemory]:
+    """The memory of a channel's buffers, by cpu, to be checkpointed and restored."""
+    return [buffer._memory for buffer in channel.buffers]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from relaylab.channel.callbacks import Client
 from relaylab.core import ring
-from relaylab.core.clients import RESERVE_OUT_OF_RANGE
+from relaylab.core.clients import NO_DELIVER, RESERVE_OUT_OF_RANGE
+from relaylab.core.layout import OWN, offset_of
 from relaylab.core.prepare import engine
 from relaylab.errors import CallbackError, ReentrancyError
 
@@ -30,6 +31,9 @@ _NAMES: Final = {
 }
 
 
+_INDEX: Final = {name: offset_of(OWN, name) // 8 for name in OWN.names or ()}
+
+
 class Conversation:
     """What one buffer and its client have to say to each other."""
 
@@ -37,6 +41,7 @@ class Conversation:
         self._buffer = buffer
         self._client = client
         self._own = buffer._memory.own
+        self._own_words = self._own.view(np.int64).data
         self._handle = buffer._memory.handle
         self._callers: list[int] = []  # threads that are inside a callback of this buffer
 
@@ -50,7 +55,7 @@ class Conversation:
         if self._callers and threading.get_ident() in self._callers:
             raise self._reentrant(operation)
 
-    def perform(self, operation: str, arguments: tuple[int, ...], locked: bool) -> int:
+    def perform(self, operation: str, arguments: tuple[Any, ...], locked: bool) -> int:
         """Do an operation to its end.
 
         Raises
@@ -139,8 +144,7 @@ class Conversation:
     def _reply(self, failures: list[BaseException]) -> int:
         """Call the callback that the engine asks for; its reply, 0 if it fails."""
         asked, subbuf, prev, has_prev = (
-            int(self._own[name][0])
-            for name in ("asked", "asked_subbuf", "asked_prev", "asked_has_prev")
+            self._word(name) for name in ("asked", "asked_subbuf", "asked_prev", "asked_has_prev")
         )
         view = self._subbuf(subbuf)
         if asked != ring.ASK_START:
@@ -162,9 +166,9 @@ class Conversation:
 
     def _abandon(self, locked: bool) -> None:
         """End what this thread began, as if callbacks returned 0, without calling them."""
-        if locked and int(self._own["lock"][0]) != threading.get_ident():
+        if locked and self._word("lock") != threading.get_ident():
             return
-        while int(self._own["asked"][0]) != ring.NOTHING:
+        while self._word("asked") != ring.NOTHING:
             engine.resume(self._handle, 0)
 
     def _raise(self, failures: list[BaseException]) -> None:
@@ -177,21 +181,29 @@ class Conversation:
                 f"a callback of {self._buffer.path!r} failed: {failures[0]!r}",
                 hint="The operation ended as if it had returned 0.",
             ) from failures[0]
-        wrong = int(self._own["error"][0])
-        if wrong == 0 or int(self._own["error_thread"][0]) != threading.get_ident():
+        wrong = self._word("error")
+        if wrong == 0 or self._word("error_thread") != threading.get_ident():
             return  # another thread's operation has to answer for it
         self._own["error"] = 0
         size = self._buffer._subbuf_size
         what = f"a compiled callback of {self._buffer.path!r}"
         hint = "The operation ended as if it had returned 0."
         if wrong == RESERVE_OUT_OF_RANGE:
-            value = int(self._own["error_value"][0])
+            value = self._word("error_value")
             raise CallbackError(
                 f"{what} returned a reserve", passed=value, allowed=f"0 .. {size}", hint=hint
             ) from ValueError(f"subbuf_start returned {value}, allowed is 0 .. {size}")
+        if wrong == NO_DELIVER:
+            raise CallbackError(
+                f"{what} committed, but its deliver is a Python function",
+                hint="Nothing was committed. Compile deliver with @numba.njit, or commit later.",
+            ) from RuntimeError("compiled code cannot call a Python deliver")
         raise CallbackError(f"{what} raised", hint=hint) from RuntimeError(
             "compiled code does not tell which exception it was"
         )
+
+    def _word(self, name: str) -> int:
+        return self._own_words[_INDEX[name]]
 
     def _subbuf(self, index: int) -> memoryview:
         size = self._buffer._subbuf_size

@@ -48,7 +48,7 @@ class Slot:
         ConfigError
             `count` is not 0 .. 2^31-1; or the slot is empty and lies behind the last sub-buffer.
         """
-        self._buffer.commit_at(self.offset, self.length if count is None else count)
+        self._buffer._commit_at(self.offset, self.length if count is None else count)
         self._committed = True
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Slot:
     def __exit__(
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
-        behind_the_end = self.length == 0 and self._buffer.ends_at(self.offset)
+        behind_the_end = self.length == 0 and self._buffer._ends_at(self.offset)
         if kind is None and not self._committed and not behind_the_end:
             self.commit()
 

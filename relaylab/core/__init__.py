@@ -25,6 +25,7 @@ Where to look:
 * `readers` consumed, full, wake-ups; `locks` who waits for whom
 * `clients` how callbacks are called; `journal` what is told about transitions
 * `operations` all of this by handle, protected; `run` loops of live writers and readers
-* `prepare` the operations compiled for Python; `jit` how compiled code is kept
+* `prepare` the operations compiled for Python, `fastcall` the one that Python calls most; `jit` how
+  compiled code is kept
 * `lowering`, `addresses`, `atomics`, `calls`, `system` what the compiler emits for a few functions
 """

@@ -21,6 +21,7 @@ PYTHON: Final = 3
 # What a compiled callback did wrong (own.error)
 RESERVE_OUT_OF_RANGE: Final = 1
 RAISED: Final = 2
+NO_DELIVER: Final = 3  # it committed, where deliver is a Python function
 
 _HEADER = 4  # bytes of a stored padding
 

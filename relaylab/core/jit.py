@@ -127,3 +127,10 @@ def entry(function: Any, *arguments: Any) -> Callable[..., Any]:
     caller passes what the types say.
     """
     return function if config.DISABLE_JIT else function.compile(arguments)  # type: ignore[no-any-return]  # Numba is untyped
+
+
+def c_address(function: Any, *arguments: Any) -> int:
+    """The address of `function`, compiled for these Numba types, as a C function."""
+    function.compile(arguments)
+    code = function.overloads[arguments]
+    return int(code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name))

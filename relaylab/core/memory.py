@@ -100,6 +100,27 @@ class BufferMemory:
         self._describe(cpu, subbuf_size, n_subbufs, overwrite)
         self._link(self.data, n_subbufs)
 
+    def checkpoint(self) -> tuple[NDArray[np.uint8], ...]:
+        """A copy of all there is to the buffer: control block, writer's part and bytes.
+
+        Nobody else may use the buffer meanwhile.
+        """
+        return tuple(pages.copy() for pages in self._state())
+
+    def restore(self, checkpoint: tuple[NDArray[np.uint8], ...]) -> None:
+        """Make the same buffer what it was at `checkpoint`. Its views and mappings stay."""
+        for pages, before in zip(self._state(), checkpoint, strict=True):
+            pages[:] = before
+
+    @property
+    def checkpoint_size(self) -> int:
+        """Bytes of one checkpoint."""
+        return sum(len(pages) for pages in self._state())
+
+    def _state(self) -> tuple[NDArray[np.uint8], ...]:
+        assert self.data is not None, "a released buffer has no state"
+        return self.control_pages.bytes, self.own_pages.bytes, self.data.bytes
+
     def _describe(self, cpu: int, subbuf_size: int, n_subbufs: int, overwrite: bool) -> None:
         constants = {
             "magic": MAGIC,

@@ -11,7 +11,7 @@ from typing import Any
 from relaylab.core import ring
 from relaylab.core.addresses import address_of, control_at, own_at, words_at
 from relaylab.core.atomics import exchange
-from relaylab.core.clients import ABSENT, COMPILED, PYTHON, answer_notice
+from relaylab.core.clients import ABSENT, COMPILED, NO_DELIVER, PYTHON, answer_notice
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import OWN, offset_of
@@ -102,16 +102,15 @@ def write_unlocked(handle: int, event: int, length: int) -> int:
 
 
 @njit()
-def write_bytes(handle: int, data: Any) -> int:
-    """relay_write of a bytes object."""
-    return write(handle, address_of(data), len(data))
+def write_event(handle: int, event: Any) -> int:
+    """relay_write of an array of bytes."""
+    return write(handle, address_of(event), len(event))
 
 
 @njit()
-def write_bytes_here(handles: int, n_cpus: int, data: Any) -> int:
-    """relay_write of a bytes object to the buffer of the CPU that this thread runs on."""
-    handle = words_at(handles, n_cpus)[current_cpu() % n_cpus]
-    return write(handle, address_of(data), len(data))
+def write_event_unlocked(handle: int, event: Any) -> int:
+    """__relay_write of an array of bytes."""
+    return write_unlocked(handle, address_of(event), len(event))
 
 
 @njit()
@@ -144,8 +143,17 @@ def commit(handle: int, offset: int, count: int) -> int:
 
 @njit()
 def commit_checked(handle: int, offset: int, count: int) -> int:
-    """The same for callers that check nothing: TOO_LARGE if the slot is in no sub-buffer."""
-    buf = control_at(own_at(handle).control)
+    """The same for callers that check nothing: TOO_LARGE if the slot is in no sub-buffer.
+
+    REENTRANT if deliver is a Python function: this is a compiled callback of such a client, the
+    only compiled code that gets at its buffers, and it cannot call it.
+    """
+    own = own_at(handle)
+    buf = control_at(own.control)
+    if own.deliver_mode == PYTHON:
+        own.error = NO_DELIVER
+        own.error_thread = thread_id()
+        return ring.REENTRANT
     if count < 0 or offset < 0 or offset >= buf.subbuf_size * buf.n_subbufs:
         return ring.TOO_LARGE
     return commit(handle, offset, count)

@@ -7,18 +7,17 @@ from typing import Any, Final
 
 from numba import types
 
-from relaylab.core import desk, operations, run
+from relaylab.core import desk, fastcall, operations, run
 from relaylab.core.jit import entry
 
 _I = types.int64
-_BYTES = types.Bytes(types.uint8, 1, "C")
+_EVENT = types.Array(types.uint8, 1, "C", readonly=True)
 
 SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "start": (operations.start, (_I,)),
-    "write": (operations.write, (_I, _I, _I)),
-    "write_bytes": (operations.write_bytes, (_I, _BYTES)),
-    "write_bytes_here": (operations.write_bytes_here, (_I, _I, _BYTES)),
-    "write_unlocked": (operations.write_unlocked, (_I, _I, _I)),
+    "write_event": (operations.write_event, (_I, _EVENT)),
+    "write_call": (fastcall.write_call, fastcall.SIGNATURE),
+    "write_event_unlocked": (operations.write_event_unlocked, (_I, _EVENT)),
     "write_rows": (operations.write_rows, (_I,) * 7),
     "write_ragged": (operations.write_ragged, (_I,) * 7),
     "reserve": (operations.reserve, (_I, _I)),

@@ -30,13 +30,19 @@ CLOCK: Final = 4  # ns, when what was taken on so far will be done
 
 IDLE: Final = 0  # a drain with nothing to read
 WORKED: Final = 1
+ENDED: Final = 2  # nothing to read, and nothing will come: the channel is closed
 FULL_SPEED: Final = 0  # a pace of 0: no waiting
 
 _PRODUCED = offset_of(CONTROL, "produced")
 _CONSUMED = offset_of(CONTROL, "consumed")
+_FINALIZED = offset_of(CONTROL, "finalized")
 _STAMP = 8  # bytes: uint32 sequence, uint32 length
 _NAP = 200_000  # ns: the longest sleep, so that a stop is noticed
 _SPIN = 60_000  # ns before an event is due from which on one does not sleep
+_LONGEST_WAIT = 500_000_000  # ns of waiting for something to read before Python has a look
+_GLANCES = 8  # a reader that waits looks again after this fraction of the time it has waited
+_SHORTEST_GLANCE = 50_000  # ns, and at least
+_LONGEST_GLANCE = 2_000_000  # at most
 _CHECK_EVERY = 256  # events between looks at the clock at full speed
 
 
@@ -134,7 +140,7 @@ def produce(
 def drain(
     handle: int, latency: int, per_subbuf: int, ns_per_mib: int, place_address: int, stop: int
 ) -> int:
-    """Read and consume one sub-buffer, if one is ready.
+    """Read and consume one sub-buffer, once one is ready.
 
     Parameters
     ----------
@@ -152,16 +158,20 @@ def drain(
     Returns
     -------
     int
-        WORKED, or IDLE if nothing was ready.
+        WORKED; IDLE if nothing was ready for a while, or ENDED if nothing will ever be.
     """
     own = own_at(handle)
     buf = control_at(own.control)
     place = words_at(place_address, 5)
+    if not _is_ready(own.control):
+        place[CLOCK] = 0
+        answer = _wait_until_ready(own.control, stop)
+        if answer != WORKED:
+            return answer
     epoch = buf.epoch
     produced = load_acquire(own.control + _PRODUCED)
     sequence = load_acquire(own.control + _CONSUMED)
-    if produced <= sequence:
-        place[CLOCK] = 0
+    if produced <= sequence:  # a reset meanwhile
         return IDLE
     if place[CLOCK] == 0:  # it was idle: it has to be woken first
         place[CLOCK] = clock_ns() + latency
@@ -181,6 +191,31 @@ def drain(
     consumed_through(buf, own, sequence, epoch)
     store_release(place_address + 8 * READING, -1)
     return WORKED
+
+
+@njit()
+def _wait_until_ready(control: int, stop: int) -> int:
+    """Wait for something to read: WORKED, IDLE after a while or when stopped, or ENDED.
+
+    It looks at growing intervals: who reads often is quick, who waits long costs next to nothing.
+    A descriptor to sleep on would count as a reader that is woken.
+    """
+    begin = clock_ns()
+    while True:
+        closed = load_acquire(control + _FINALIZED) != 0  # before the look: nothing comes after it
+        if _is_ready(control):
+            return WORKED
+        if closed:
+            return ENDED
+        waited = clock_ns() - begin
+        if waited > _LONGEST_WAIT or load_acquire(stop) != 0:
+            return IDLE
+        sleep_ns(min(max(waited // _GLANCES, _SHORTEST_GLANCE), _LONGEST_GLANCE))
+
+
+@njit(hot=True)
+def _is_ready(control: int) -> bool:
+    return load_acquire(control + _PRODUCED) > load_acquire(control + _CONSUMED)
 
 
 @njit()

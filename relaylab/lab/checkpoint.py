@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaylab.channel.channel import memories
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -22,21 +24,14 @@ class Checkpoint:
     @classmethod
     def of(cls, channel: Any) -> "Checkpoint":
         """The state of a channel that nobody else uses meanwhile."""
-        return cls([tuple(page.copy() for page in _pages(buf)) for buf in channel.buffers])
+        return cls([memory.checkpoint() for memory in memories(channel)])
 
     def restore(self, channel: Any) -> None:
         """Make the same channel what it was, byte for byte. Files and mappings stay open."""
-        for buf, kept in zip(channel.buffers, self.pages, strict=True):
-            for page, before in zip(_pages(buf), kept, strict=True):
-                page[:] = before
+        for memory, kept in zip(memories(channel), self.pages, strict=True):
+            memory.restore(kept)
 
 
 def checkpoint_bytes(channel: Any) -> int:
     """What one checkpoint of this channel takes."""
-    return sum(len(page) for buf in channel.buffers for page in _pages(buf))
-
-
-def _pages(buf: Any) -> tuple[NDArray[np.uint8], ...]:
-    # State is data: all there is to a buffer lies in these pages, so a copy is the whole state.
-    memory = buf._memory
-    return memory.control_pages.bytes, memory.own_pages.bytes, memory.data.bytes
+    return sum(memory.checkpoint_size for memory in memories(channel))

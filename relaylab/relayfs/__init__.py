@@ -155,12 +155,39 @@ def relay_open(
 
 
 def relay_write(chan: Channel, data: Any, cpu: int | None = None) -> bool:
-    """Write an event under the buffer's lock; False if it was lost. See `Channel.write`."""
+    """Write an event under the buffer's lock. See `Channel.write`.
+
+    Parameters
+    ----------
+    chan
+        Where to.
+    data
+        The event: bytes, or anything that has a buffer.
+    cpu
+        Whose buffer; None for the CPU this thread runs on, modulo n_cpus.
+
+    Returns
+    -------
+    bool
+        False if the event was lost.
+
+    Raises
+    ------
+    ConfigError, EventTooLargeError, ClosedError, ReentrancyError, CallbackError
+    """
     return _checked("chan", chan, Channel).write(data, cpu)
 
 
 def relay_write_unlocked(chan: Channel, data: Any, cpu: int | None = None) -> bool:
-    """__relay_write: the same without the lock. See `Channel.write_unlocked`."""
+    """__relay_write: `relay_write` without the lock; the caller keeps other writers away.
+
+    Parameters and errors are those of `relay_write`.
+
+    Returns
+    -------
+    bool
+        False if the event was lost.
+    """
     return _checked("chan", chan, Channel).write_unlocked(data, cpu)
 
 
@@ -168,55 +195,197 @@ __relay_write = relay_write_unlocked
 
 
 def relay_reserve(chan: Channel, length: int, cpu: int | None = None) -> Slot | None:
-    """Reserve a slot; None if the event is lost. See `Channel.reserve`."""
+    """Reserve a slot, to be filled and committed. Nothing protects it against other writers.
+
+    Parameters
+    ----------
+    chan
+        Where.
+    length
+        Bytes, 0 .. 2^31-1.
+    cpu
+        As for `relay_write`.
+
+    Returns
+    -------
+    Slot or None
+        None if the event is lost.
+
+    Raises
+    ------
+    ConfigError, EventTooLargeError, ClosedError, ReentrancyError, CallbackError
+    """
     return _checked("chan", chan, Channel).reserve(length, cpu)
 
 
 def relay_commit(buf: ChannelBuffer, offset: int, count: int) -> None:
-    """Commit `count` bytes of the slot at byte `offset` of the buffer."""
-    _checked("buf", buf, ChannelBuffer).commit_at(offset, count)
+    """Count bytes of a slot as written; deliver is called if that completes its sub-buffer.
+
+    Parameters
+    ----------
+    buf
+        The buffer.
+    offset
+        Of the slot, in bytes from the start of the buffer.
+    count
+        Bytes, 0 .. 2^31-1; more than the slot has is not refused.
+
+    Raises
+    ------
+    ConfigError, ClosedError, CallbackError
+    """
+    _checked("buf", buf, ChannelBuffer)._commit_at(offset, count)
 
 
 def relay_subbufs_consumed(chan: Channel, cpu: int, count: int) -> None:
-    """A reader is through with `count` sub-buffers. See `Channel.subbufs_consumed`."""
+    """Say that a reader is through with sub-buffers.
+
+    Parameters
+    ----------
+    chan, cpu
+        Whose buffer, 0 .. n_cpus-1.
+    count
+        Sub-buffers, 0 .. 2^31-1; more than were produced is clamped.
+
+    Raises
+    ------
+    ConfigError, ClosedError
+    """
     _checked("chan", chan, Channel).subbufs_consumed(cpu, count)
 
 
 def relay_switch_subbuf(buf: ChannelBuffer, length: int) -> int:
-    """End the current sub-buffer and begin the next one; `length`, or 0 if there is none."""
-    return _checked("buf", buf, ChannelBuffer).switch(length)
+    """End the current sub-buffer and begin the next one.
+
+    Parameters
+    ----------
+    buf
+        The buffer.
+    length
+        Bytes of the event that needs the room, 0 .. 2^31-1.
+
+    Returns
+    -------
+    int
+        `length`, or 0 if the buffer is full or has only just ceased to be.
+
+    Raises
+    ------
+    ConfigError, ClosedError, ReentrancyError, CallbackError
+    """
+    return _checked("buf", buf, ChannelBuffer)._switch(length)
 
 
 def relay_flush(chan: Channel) -> None:
-    """End every CPU's current sub-buffer. See `Channel.flush`."""
+    """End every CPU's current sub-buffer. See `Channel.flush`.
+
+    Raises
+    ------
+    ConfigError, ClosedError, ReentrancyError, CallbackError
+    """
     _checked("chan", chan, Channel).flush()
 
 
 def relay_reset(chan: Channel) -> None:
-    """Begin every buffer anew. See `Channel.reset`."""
+    """Begin every buffer anew. See `Channel.reset`.
+
+    Raises
+    ------
+    ConfigError, ClosedError, ReentrancyError, CallbackError
+    """
     _checked("chan", chan, Channel).reset()
 
 
 def relay_close(chan: Channel) -> None:
-    """Close the channel. See `Channel.close`."""
+    """Close the channel. See `Channel.close`.
+
+    Raises
+    ------
+    ClosedError
+        It is closed already.
+    ConfigError, ReentrancyError
+    """
     _checked("chan", chan, Channel).close()
 
 
 def relayfs_open(path: str, fs: RelayFS | None = None) -> RelayFile:
-    """Open a buffer's file. See `RelayFS.open_file`."""
+    """Open a buffer's file.
+
+    Parameters
+    ----------
+    path
+        Relative to the root, without leading slash.
+    fs
+        The file system; None for the process's default one.
+
+    Returns
+    -------
+    RelayFile
+        A reference to the buffer until it is closed.
+
+    Raises
+    ------
+    FileError
+        ENOENT, EISDIR or ENOTDIR.
+    ConfigError, ClosedError
+    """
     return _file_system(fs).open_file(path)
 
 
 def relayfs_poll(file: RelayFile) -> int:
-    """The mask of the poll file operation. See `RelayFile.poll`."""
+    """The mask of the poll file operation.
+
+    Parameters
+    ----------
+    file
+        An open file.
+
+    Returns
+    -------
+    int
+        ``select.POLLIN | select.POLLRDNORM`` if a sub-buffer is unconsumed, ``select.POLLERR`` once
+        the channel is closed, else 0.
+
+    Raises
+    ------
+    ConfigError, ClosedError
+    """
     return _file(file).poll()
 
 
 def relayfs_mmap(file: RelayFile, length: int | None = None) -> Mapping:
-    """Map a buffer. See `RelayFile.mmap`."""
+    """Map a whole buffer, read-only.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    length
+        Bytes: exactly the channel's alloc_size, which None stands for.
+
+    Returns
+    -------
+    Mapping
+
+    Raises
+    ------
+    FileError
+        EINVAL: another length.
+    ConfigError, ClosedError, CallbackError
+    """
     return _file(file).mmap(length)
 
 
 def relayfs_release(file: RelayFile) -> None:
-    """Close a file. See `RelayFile.close`."""
+    """Close a file; again is fine. The buffer lives on as long as it is mapped or referred to.
+
+    Parameters
+    ----------
+    file
+        An open file, or one that was closed.
+
+    Raises
+    ------
+    ConfigError
+    """
     _file(file).close()

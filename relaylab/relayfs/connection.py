@@ -54,7 +54,7 @@ class Connection:
             undo.callback(os.close, self.bell)
             if self.bell >= len(desk.bytes) // DESK.itemsize:
                 raise OSError(ENFILE, "this process has too many descriptors open")
-            self._wake, self._listener = self._buffer.add_listener()
+            self._wake, self._listener = self._buffer._add_listener()
             undo.pop_all()
         self._place = desk.address + self.bell * DESK.itemsize
         engine.join(
@@ -126,7 +126,7 @@ class Connection:
     def close(self) -> None:
         """The reader is gone: do what it asked for last, and forget it."""
         engine.leave(self._place)
-        self._buffer.remove_listener(self._wake, self._listener)
+        self._buffer._remove_listener(self._wake, self._listener)
         os.close(self.bell)
         self.socket.close()
         for end in [*(mapping.close for mapping in self._mappings), self.file.close]:

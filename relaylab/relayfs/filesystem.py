@@ -225,7 +225,7 @@ class RelayFS:
         with self._lock:
             channels, files = list(self._channels), list(self._files)
             for channel in channels:
-                channel.refuse_reentry("close")
+                channel._refuse_reentry("close")
             self.closed = True  # from here on nothing new can be opened
         for channel in channels:
             with contextlib.suppress(ClosedError):  # by another thread, meanwhile

@@ -89,12 +89,12 @@ def _begin(
         for name, buffer in zip(files, buffers, strict=True):
             fs.add(directory, name, buffer)
             started.append((name, buffer))
-            buffer.perform("start", locked=False)
+            buffer._perform("start", locked=False)
         fs.remember(channel)
     except BaseException:
         client.python.clear()
         for name, buffer in started:
             fs.remove(directory, name, buffer)
-            buffer.finalize()
-            buffer.drop()
+            buffer._finalize()
+            buffer._drop()
         raise

@@ -32,7 +32,7 @@ class OwnFile(RelayFile):
         forget: Callable[[RelayFile], None],
         pid: int | None = None,
     ) -> None:
-        buffer.hold()
+        buffer._hold()
         super().__init__(buffer.path)
         self.pid = os.getpid() if pid is None else pid
         self._buffer = buffer
@@ -60,7 +60,7 @@ class OwnFile(RelayFile):
         with self._lock:
             self._open_or_raise()
             if self._descriptor is None:
-                self._descriptor = self._buffer.wake_up_descriptor()
+                self._descriptor = self._buffer._wake_up_descriptor()
             return self._descriptor
 
     def _field(self, name: str) -> int:
@@ -76,36 +76,36 @@ class OwnFile(RelayFile):
         return pages
 
     def _tell_mapped(self) -> None:
-        self._buffer.note(Kind.MAPPED, self._buffer.refcount)
+        self._buffer._note(Kind.MAPPED, self._buffer.refcount)
         try:
-            self._buffer.tell("buf_mapped", self)
+            self._buffer._tell("buf_mapped", self)
         except BaseException:
-            self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
+            self._buffer._note(Kind.UNMAPPED, self._buffer.refcount)
             raise
 
     def _tell_unmapped(self) -> None:
         try:
-            self._buffer.tell("buf_unmapped", self)
+            self._buffer._tell("buf_unmapped", self)
         finally:
-            self._buffer.note(Kind.UNMAPPED, self._buffer.refcount)
+            self._buffer._note(Kind.UNMAPPED, self._buffer.refcount)
 
     def _consume(self, count: int) -> None:
-        self._buffer.consume(count)
+        self._buffer._consume(count)
 
     def _consume_through(self, sequence: int, epoch: int) -> None:
-        self._buffer.consume_through(sequence, epoch)
+        self._buffer._consume_through(sequence, epoch)
 
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
         with self._lock:
             self._open_or_mapped_or_raise()
             if self._watch is None:
-                self._watch = self._buffer.add_listener()
+                self._watch = self._buffer._add_listener()
             eventfd, listener = self._watch
         try:
             os.eventfd_read(eventfd)
         except BlockingIOError:
             pass  # it was not readable
-        self._buffer.watch(listener, produced, epoch)
+        self._buffer._watch(listener, produced, epoch)
         return eventfd
 
     def _stop_waiting(self) -> None:
@@ -115,8 +115,8 @@ class OwnFile(RelayFile):
         if descriptor is not None:
             os.close(descriptor)
         if watch is not None:
-            self._buffer.remove_listener(*watch)
+            self._buffer._remove_listener(*watch)
 
     def _release(self) -> None:
         self._forget(self)
-        self._buffer.drop()
+        self._buffer._drop()

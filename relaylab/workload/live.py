@@ -24,7 +24,6 @@ from relaylab.workload.trace import Workload
 
 _PACE_ONE: Final = 1 << 20
 _BUDGET: Final = 50_000_000  # ns a compiled loop runs before Python looks at what is wanted
-_IDLE_S: Final = 0.0005  # a reader's look for something ready
 _NICE: Final = 15  # whoever looks at the channel goes first when processors are scarce
 
 
@@ -202,7 +201,7 @@ class Writers(_Threads):
             _BUDGET,
         )
         try:
-            buf.perform(self._operation, *arguments)
+            buf._perform(self._operation, *arguments)
         except CallbackError as error:  # the event is dealt with: go on with the next
             report_unraisable(error)
 
@@ -288,14 +287,12 @@ class Drain(_Threads):
         while not self._ended:
             if not self._running.is_set():
                 self._running.wait()
-            elif self._read(buf, place) == run.IDLE:
-                if buf.finalized:
-                    return
-                time.sleep(_IDLE_S)
+            elif self._read(buf, place) == run.ENDED:
+                return
 
     def _read(self, buf: ChannelBuffer, place: NDArray[np.int64]) -> int:
         per_mib = 0 if self.bytes_per_s is None else int(1e9 * 2**20 / self.bytes_per_s)
-        return buf.perform(
+        return buf._perform(
             self._operation,
             self.latency_ns,
             self.per_subbuf_ns,

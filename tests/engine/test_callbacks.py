@@ -638,3 +638,34 @@ def test_compiled_and_python_callbacks_can_be_mixed(open_channel: Any) -> None:
     chan.flush()
     assert client.names() == ["deliver", "deliver"]
     assert [buf.offset for buf in chan.buffers] == [4, 4]
+
+
+def test_a_compiled_callback_cannot_commit_where_deliver_is_a_python_function(
+    open_channel: Any,
+) -> None:
+    @numba.njit
+    def subbuf_start(handle, subbuf, prev_subbuf_idx, prev_subbuf):  # type: ignore[no-untyped-def]
+        if len(prev_subbuf) > 0:
+            jit.commit(handle, prev_subbuf_idx * len(subbuf), len(subbuf))
+        return 0
+
+    client = Recorder()
+    chan = open_channel(
+        callbacks=SimpleNamespace(subbuf_start=subbuf_start, deliver=client.deliver)
+    )
+    assert chan.write(bytes(16), cpu=0)
+    with pytest.raises(relaylab.CallbackError, match="committed, but its deliver is a Python"):
+        chan.write(b"a", cpu=0)
+    assert (list(chan.buffers[0].commit), client.names()) == ([0, 0, 0, 0], [])
+    assert chan.buffers[0].stats.delivered == 0
+    assert chan.write(b"b", cpu=0)
+
+
+@pytest.mark.parametrize("function", [lambda: 0, print, len, numba.njit(lambda x: x)])
+def test_a_function_in_the_place_of_a_client_is_refused(function: Any, open_channel: Any) -> None:
+    with pytest.raises(relaylab.ConfigError, match="SimpleNamespace"):
+        open_channel(callbacks=function)
+
+
+def test_an_object_with_none_of_the_methods_registers_nothing(open_channel: Any) -> None:
+    assert open_channel(callbacks=SimpleNamespace(other=1)).write(b"abc", cpu=0)

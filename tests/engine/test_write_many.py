@@ -146,3 +146,27 @@ def test_other_python_threads_run_during_a_batch(open_channel: Any) -> None:
         ticks += 1
     assert ticks > 100
     assert chan.stats.written == 30_000_000
+
+
+@pytest.mark.parametrize(
+    "events", [[b"ab", b"cd"], (b"ab", b"cd"), [b"ab"], [b"ab", b"c", b"d"], [], b"ab"]
+)
+def test_a_list_of_events_is_refused_and_the_hint_says_how_to_make_a_batch(
+    events: Any, open_channel: Any, unchanged: Any
+) -> None:
+    chan = open_channel()
+    with unchanged(chan), pytest.raises(relaylab.ConfigError) as refused:
+        chan.write_many(events, cpu=0)
+    assert "np.frombuffer(b''.join(events), np.uint8).reshape(len(events), -1)" in str(
+        refused.value
+    )
+    assert "np.cumsum([0, *map(len, events)], dtype=np.int64)" in str(refused.value)
+
+
+def test_the_batches_that_the_hint_makes_are_written(open_channel: Any) -> None:
+    events = [b"ab", b"cd"]
+    chan = open_channel()
+    chan.write_many(np.frombuffer(b"".join(events), np.uint8).reshape(len(events), -1), cpu=0)
+    data, lengths = np.frombuffer(b"".join(events), np.uint8), [0, *map(len, events)]
+    chan.write_many((data, np.cumsum(lengths, dtype=np.int64)), cpu=0)
+    assert bytes(chan.buffers[0].memory[:8]) == b"abcdabcd"
