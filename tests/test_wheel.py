@@ -125,7 +125,7 @@ def test_the_installed_demo_serves_the_workbench_and_ends_on_ctrl_c(
             assert process.stdout is not None
             told = next((line for line in process.stdout if "http://" in line), "")
             (address,) = re.findall(r"http://localhost:\d+/", told)
-            with urllib.request.urlopen(address, timeout=120) as answer:
+            with urllib.request.urlopen(address, timeout=240) as answer:
                 page = answer.read().decode()
             assert answer.status == 200
             text = re.sub(r"<[^>]*>", "", page)  # a traceback is full of tags
@@ -133,4 +133,4 @@ def test_the_installed_demo_serves_the_workbench_and_ends_on_ctrl_c(
             assert "Workbench(" in text
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) in (0, 130)
+        assert process.wait(timeout=120) in (0, 130)

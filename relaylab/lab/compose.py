@@ -72,13 +72,13 @@ class Composer:
         run: Any | None,
         moment: Moment | None,
         inspector: Inspector,
-        caption: str,
+        said: dict[str, Any],
         status: str,
     ) -> Frame | None:
         """The next frame, or None if the views show all there is."""
         everything = self._want_all
         frame = Frame(generation=self.generation, status=status)
-        frame.text = self._text(run, moment, inspector, caption)
+        frame.text = said | self._text(run, moment, inspector)
         if everything:
             frame.flags |= FrameFlag.FULL
         if moment is not None and run is not None:
@@ -121,14 +121,11 @@ class Composer:
             and np.array_equal(frame.cpus, sent.cpus)
         )
 
-    def _text(
-        self, run: Any | None, moment: Moment | None, inspector: Inspector, caption: str
-    ) -> dict[str, Any]:
-        text: dict[str, Any] = {"caption": caption}
+    def _text(self, run: Any | None, moment: Moment | None, inspector: Inspector) -> dict[str, Any]:
         if run is None or moment is None:
-            return text
+            return {}
         n_cpus = len(moment.cpus)
-        text |= {
+        text: dict[str, Any] = {
             "channel": _channel_line(moment, n_cpus),
             "readers": run.readers,
             "lines": _line_names(n_cpus),

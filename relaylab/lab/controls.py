@@ -1,19 +1,27 @@
 """The controls: ipywidgets for channel, writers, readers and time."""
 
+from collections.abc import Callable
+from typing import Any, Final
+
 import ipywidgets as widgets
 
 from relaylab import units
+from relaylab.errors import ConfigError
 from relaylab.lab.presets import Preset
 from relaylab.lab.settings import (
-    MAX_CPUS,
-    MAX_SUBBUFS,
     Settings,
+    check_limits,
     exact_size,
     format_speed,
     parse_speed,
 )
 
 LIVE, VIRTUAL = "live", "virtual"
+
+# The names that a person reads beside the inputs; the errors use the same.
+_SUBBUF_SIZE: Final = "sub-buffer size"
+_N_SUBBUFS: Final = "sub-buffers"
+_N_CPUS: Final = "CPUs"
 
 
 class Controls(widgets.HBox):
@@ -32,19 +40,19 @@ class Controls(widgets.HBox):
         self.detach = _button("Detach", "rl-detach-reader", "Take the last reader away")
         self.subbuf_size = _input(
             widgets.Text(continuous_update=False),
-            "sub-buffer size",
+            _SUBBUF_SIZE,
             "rl-subbuf-size",
             "Bytes of a sub-buffer: 4 KiB, 64k, 1000",
         )
         self.n_subbufs = _input(
-            widgets.BoundedIntText(min=1, max=MAX_SUBBUFS, continuous_update=False),
-            "sub-buffers",
+            widgets.IntText(continuous_update=False),  # a bounded one would change what was typed
+            _N_SUBBUFS,
             "rl-n-subbufs",
             "Sub-buffers of each CPU's buffer",
         )
         self.n_cpus = _input(
-            widgets.BoundedIntText(min=1, max=MAX_CPUS, continuous_update=False),
-            "CPUs",
+            widgets.IntText(continuous_update=False),
+            _N_CPUS,
             "rl-n-cpus",
             "Buffers of the channel; may exceed the machine's CPUs",
         )
@@ -97,6 +105,11 @@ class Controls(widgets.HBox):
         return [self.subbuf_size, self.n_subbufs, self.n_cpus, self.overwrite]
 
     @property
+    def needing_a_channel(self) -> list[widgets.Button]:
+        """The buttons that can do nothing while no channel is open."""
+        return [self.flush, self.reset, self.close_channel, self.attach, self.detach]
+
+    @property
     def chosen(self) -> Preset:
         """The preset in the menu."""
         return self.presets[int(self.preset.value)]
@@ -130,18 +143,86 @@ class Controls(widgets.HBox):
         ConfigError
             A text that is no size or no rate, or sizes that are not allowed.
         """
+        for error in self.wrong().values():
+            raise error
+        return self._read()
+
+    def wrong(self) -> dict[str, ConfigError]:
+        """Why each input that is not allowed is not, by its CSS class."""
+        single: dict[str, Callable[[], Any]] = {
+            "rl-subbuf-size": lambda: check_limits(
+                "subbuf_size",
+                units.parse_bytes(self.subbuf_size.value, _SUBBUF_SIZE),
+                _SUBBUF_SIZE,
+            ),
+            "rl-n-subbufs": lambda: check_limits("n_subbufs", self.n_subbufs.value, _N_SUBBUFS),
+            "rl-n-cpus": lambda: check_limits("n_cpus", self.n_cpus.value, _N_CPUS),
+            "rl-rate": lambda: self.parse_rate(self.rate.value),
+        }
+        sizes = list(single)[:3]
+        wrong = {name: error for name, check in single.items() if (error := _refusal(check))}
+        if not wrong.keys() & set(sizes) and (error := _refusal(self._memory)):
+            wrong |= dict.fromkeys(sizes, error)
+        return wrong
+
+    def take(self, typed: dict[str, Any]) -> dict[str, ConfigError]:
+        """Take what the page's inputs show, which may be newer than what has arrived of them.
+
+        Parameters
+        ----------
+        typed : dict
+            "subbuf_size", "n_subbufs", "n_cpus", "rate": texts; "overwrite": bool.
+
+        Returns
+        -------
+        dict
+            As `wrong`: the texts that are no whole numbers, which were not taken.
+        """
+        self.subbuf_size.value = str(typed["subbuf_size"])
+        self.rate.value = str(typed["rate"])
+        self.overwrite.value = bool(typed["overwrite"])
+        wrong = {}
+        for name, what in (("n_subbufs", _N_SUBBUFS), ("n_cpus", _N_CPUS)):
+            text = str(typed[name])
+            try:
+                getattr(self, name).value = _whole(text)
+            except ValueError:
+                wrong["rl-" + name.replace("_", "-")] = ConfigError(
+                    what, passed=text, allowed="a whole number", hint="Change the input."
+                )
+        return wrong
+
+    def _memory(self) -> Settings:
+        return self._read(rate=0.0)
+
+    def _read(self, rate: float | None = None) -> Settings:
         return Settings(
-            subbuf_size=units.parse_bytes(self.subbuf_size.value, "sub-buffer size"),
+            subbuf_size=units.parse_bytes(self.subbuf_size.value, _SUBBUF_SIZE),
             n_subbufs=self.n_subbufs.value,
             n_cpus=self.n_cpus.value,
             overwrite=self.overwrite.value,
-            rate=self.parse_rate(self.rate.value),
+            rate=self.parse_rate(self.rate.value) if rate is None else rate,
             reader=self.chosen.settings.reader,
         )
 
     def parse_rate(self, text: str) -> float:
         """The rate a text means; what was shown as the workload's own pace means that: 0."""
         return 0.0 if text.strip() == self._own_rate else parse_speed(text)
+
+
+def _refusal(check: Callable[[], Any]) -> ConfigError | None:
+    try:
+        check()
+    except ConfigError as error:
+        return error
+    return None
+
+
+def _whole(text: str) -> int:
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
 
 
 def _button(label: str, css_class: str, tooltip: str) -> widgets.Button:

@@ -14,6 +14,8 @@ _ORDER = (
     "totals",
     "inspector",
     "transport",
+    "pending",
+    "inputs",
     "help",
     "view",
 )

@@ -47,9 +47,9 @@ FIGURES: Final = {
     ],
     "loss": [
         Line("lost_full", "#D55E00", "solid"),
-        Line("lost_unfull", "#CC79A7", "dashed"),
+        Line("lost_unfull", "#E69F00", "dashed"),
         Line("lost_too_large", "#0072B2", "dotted"),
-        Line("overwritten_unread", "#E69F00", "dotdash"),
+        Line("overwritten_unread", "#CC79A7", "dotdash"),
     ],
     "rate": [Line("offered", _GREY, "dashed"), Line("written", "#0072B2", "solid")],
 }

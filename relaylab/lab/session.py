@@ -4,6 +4,8 @@ Everything that changes the run happens on this thread. Whoever wants something,
 user's Python, puts a command in the queue; a future tells when it is done.
 """
 
+import dataclasses
+import itertools
 import queue
 import threading
 import time
@@ -18,13 +20,21 @@ from relaylab.lab.compose import Composer
 from relaylab.lab.flow import Flow
 from relaylab.lab.frame import encode
 from relaylab.lab.inspector import Inspector
+from relaylab.lab.live import LiveRun
 from relaylab.lab.moment import Moment, look
+from relaylab.lab.seek import Seek
+from relaylab.lab.virtual import VirtualRun
 
 FRAMES_PER_S = 30
 UNWATCHED_LOOKS_PER_S = 5
 BEAT_EVERY_S = 1.0
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
+
+_VIEWS = {"hear", "hello", "goodbye", "visible", "painted", "done", "select", "say", "mark"}
+_MOVES = {"move", "scrub"}
+_ENTERING = "Virtual time: every event is gone through once, to find where losses begin."
+_ENTERED = "Virtual time now, from the first event on. "
 
 
 class Session:
@@ -34,10 +44,26 @@ class Session:
     ----------
     send : callable
         Sends one message, content and binary buffers, to every view.
+    show_status : callable
+        Told the status whenever it has changed.
+    show_time : callable
+        Told whether time is virtual when the session itself decided that.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(
+        self,
+        send: Send,
+        show_status: Callable[[str], None] = lambda _: None,
+        show_time: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._send = send
+        self._show_status, self._show_time = show_status, show_time
+        self._status_shown = ""
+        self._seek = Seek()
+        self._done: dict[str, int] = {}
+        self._wrong: dict[str, str] = {}
+        self._serial = itertools.count(1)
+        self._newest_open = 0
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._ending = False
         self._flow = Flow()
@@ -48,7 +74,7 @@ class Session:
         self._error = ""
         self._caption = Caption()
         self._inspector = Inspector()
-        self._virtual_caption = ""
+        self._virtual_caption = self._preface = ""
         self._composer = Composer()
         self._thread = threading.Thread(target=self._loop, name="relaylab-lab", daemon=True)
         self._thread.start()
@@ -71,10 +97,14 @@ class Session:
             Done when the command was; carries what it raised.
         """
         future: Future[Any] = Future()
+        if command == "open":
+            arguments["serial"] = next(self._serial)
+            if not arguments.get("only_if_open"):
+                self._newest_open = arguments["serial"]
         self._commands.put((command, arguments, future))
         return future
 
-    def end(self, timeout: float = 5.0) -> None:
+    def end(self, timeout: float = 30.0) -> None:
         """Stop writers and readers, close what the session opened, end the thread."""
         if self._thread.is_alive():
             self.do("end")
@@ -133,6 +163,8 @@ class Session:
 
     def _obey(self, command: "_Command") -> None:
         name, arguments, future = command
+        if name not in _VIEWS | _MOVES:
+            self._guarded(self._arrive)  # what was asked for before comes before
         try:
             future.set_result(getattr(self, f"_do_{name}")(**arguments))
         except RelayError as error:
@@ -142,12 +174,28 @@ class Session:
         except Exception as error:
             self._fail(error)
             future.set_exception(error)
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        status = self.status
+        if status != self._status_shown:
+            self._status_shown = status
+            self._show_status(status)
+
+    def _arrive(self) -> None:
+        """Go where the scrub bar was moved to."""
+        run = self._run
+        if run is None or run.channel.closed:
+            self._seek.forget()
+        elif self._seek.go(run):
+            self._composer.want_all()
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
         except Exception as error:
             self._fail(error)
+            self._tell_status()
 
     def _fail(self, error: BaseException) -> None:
         """Show the error instead of a picture that no longer moves."""
@@ -167,8 +215,10 @@ class Session:
         if run is not None and not run.channel.closed and not self._error:
             if run.error is not None:
                 raise run.error
+            self._arrive()
             run.advance()
             self._observe(run, now)
+        self._tell_status()
         if self._flow.may_send(now):
             self._paint()
 
@@ -182,13 +232,18 @@ class Session:
         if run.is_virtual:
             if run.caption != self._virtual_caption:
                 self._virtual_caption = run.caption
-                self._caption.hold(run.caption)
+                self._caption.hold(self._preface + run.caption)
+                self._preface = ""
         elif run.is_running:
             self._caption.report(moment.totals, moment.occupancy, moment.n_subbufs, now)
 
     def _paint(self) -> None:
         frame = self._composer.compose(
-            self._run, self._moment, self._inspector, self._caption.text, self.status
+            self._run,
+            self._moment,
+            self._inspector,
+            {"caption": self._caption.text, "done": dict(self._done), "wrong": self._wrong},
+            self.status,
         )
         if frame is not None:
             frame.seq = self._flow.send(time.monotonic())
@@ -222,6 +277,11 @@ class Session:
 
     def _do_goodbye(self, view: str) -> None:
         self._flow.goodbye(view)
+        self._done.pop(view, None)
+
+    def _do_done(self, view: str, n: int) -> None:
+        """All that this view asked for up to its request `n` is done; the next frame says so."""
+        self._done[view] = max(n, self._done.get(view, 0))
 
     def _do_visible(self, view: str, visible: bool) -> None:
         self._flow.set_visible(view, visible, time.monotonic())
@@ -241,21 +301,54 @@ class Session:
         self._is_unwatched = False
 
     def _do_select(self, cpu: int, subbuf: int) -> None:
-        if self._run is not None:
-            self._inspector.select(cpu, subbuf, self._run)
+        run = self._run
+        # The view may not have seen yet that the channel is another, smaller one.
+        if run is not None and cpu < run.channel.n_cpus and subbuf < run.channel.n_subbufs:
+            self._inspector.select(cpu, subbuf, run)
 
     def _do_say(self, text: str) -> None:
         self._caption.say(text, time.monotonic())
 
+    def _do_mark(self, wrong: dict[str, str], tell: bool = False) -> None:
+        """Mark the inputs that are wrong, by CSS class; the caption tells each reason once."""
+        is_new = wrong != self._wrong
+        self._wrong = wrong
+        if wrong and (is_new or tell):
+            self._caption.say(" ".join(dict.fromkeys(wrong.values())), time.monotonic())
+        elif is_new:
+            self._caption.say("All inputs are allowed again.", time.monotonic())
+
     # Commands: the channel ----------------------------------------------------------------------
 
-    def _do_open(self, make: Callable[[], Any], told: str = "") -> None:
-        """Close what is open and start the run that `make` returns."""
+    def _do_open(
+        self,
+        make: Callable[[], Any],
+        told: str = "",
+        *,
+        serial: int,
+        is_virtual: bool = False,
+        only_if_open: bool = False,
+        may_be_replaced: bool = False,
+    ) -> None:
+        """Close what is open and start the run that `make` returns.
+
+        Of several presses of one button only the last needs to be done.
+        """
+        if may_be_replaced and serial < self._newest_open:
+            return
+        if only_if_open and (self._run is None or self._run.channel.closed):
+            return
+        self._start(make, told, is_virtual)
+
+    def _start(self, make: Callable[[], Any], told: str, is_virtual: bool) -> None:
+        if is_virtual:
+            self._send({"kind": "busy", "caption": _ENTERING}, [])
         self._inspector.release()
+        self._seek.forget()
         self._leave_run()
         run = make()
         self._run = run
-        self._error = ""
+        self._error = self._preface = self._virtual_caption = ""
         self._moment = None
         self._is_unwatched = False
         self._composer.start_run(run.is_virtual)
@@ -295,6 +388,13 @@ class Session:
         run.resume()
         self._caption.say("Playing.", time.monotonic())
 
+    def _do_toggle(self) -> None:
+        """Play if it stands, pause if it runs."""
+        if self._open_run().is_running:
+            self._do_pause()
+        else:
+            self._do_play()
+
     def _do_pause(self) -> None:
         self._open_run().pause()
         self._caption.hold("Paused: writers and readers stand still; flush, reset and close work.")
@@ -303,13 +403,22 @@ class Session:
         if self._run is not None:
             self._run.set_rate(rate)
 
-    def _do_step(self, count: int) -> None:
-        self._open_run().step(count)
-        self._composer.want_all()
+    def _do_set_time(self, virtual: bool) -> None:
+        """The same channel in the other kind of time; takes no notice of what only was typed."""
+        run = self._run
+        if run is None or run.channel.closed or self._error:
+            return
+        if run.is_virtual != virtual:
+            self._switch_time(run, virtual)
 
-    def _do_scrub(self, position: int) -> None:
-        self._open_run().scrub(position)
-        self._composer.want_all()
+    def _do_move(self, by: int = 0, pages: int = 0) -> None:
+        """Go events and pages on, or back if negative, from where the moves before end."""
+        self._seek.by(self._virtual_run(), by, pages)
+
+    def _do_scrub(self, share: float) -> None:
+        """Go to a share, 0 .. 1, of all events."""
+        run = self._virtual_run()
+        self._seek.to(run, share * run.n_events)
 
     def _do_end(self) -> None:
         try:
@@ -323,9 +432,31 @@ class Session:
 
     def _open_run(self) -> Any:
         run = self._run
-        if run is None or run.channel.closed:
+        if run is None or run.channel.closed or self._error:
             raise RelayError("no channel is open", hint="Press Open first.")
         return run
+
+    def _virtual_run(self) -> Any:
+        """The run to step in; whoever steps in live time goes to virtual time."""
+        run = self._open_run()
+        if not run.is_virtual:
+            self._switch_time(run, True)
+            self._preface = _ENTERED
+            self._show_time(True)
+        return self._run
+
+    def _switch_time(self, run: Any, virtual: bool) -> None:
+        settings, workload, name = run.settings, run.workload, run.workload_name
+        if workload is None:
+            self._show_time(False)
+            raise RelayError(
+                "virtual time needs a workload, and this channel's events are your program's",
+                hint="Press Open for a channel of the workbench's own.",
+            )
+        kind = VirtualRun if virtual else LiveRun
+        settings = dataclasses.replace(settings, rate=0.0)
+        told = "" if virtual else "Live time again: the same sizes, a new channel."
+        self._start(lambda: kind(settings, workload, name), told, virtual)
 
     def _leave_run(self) -> None:
         """End what is on screen; a channel of the user's own stays open."""

@@ -11,6 +11,13 @@ MAX_CPUS = 64
 MAX_SUBBUFS = 4096
 MAX_MEMORY = 2**30
 
+LIMITS = {
+    "subbuf_size": (MAX_MEMORY, "bytes"),
+    "n_subbufs": (MAX_SUBBUFS, "sub-buffers"),
+    "n_cpus": (MAX_CPUS, "CPUs"),
+}
+"""The most of each size, and its unit; the least is 1."""
+
 
 @dataclass(frozen=True)
 class ReaderModel:
@@ -61,9 +68,8 @@ class Settings:
     reader: ReaderModel = field(default_factory=ReaderModel)
 
     def __post_init__(self) -> None:
-        _within("subbuf_size", self.subbuf_size, 1, MAX_MEMORY, "bytes")
-        _within("n_subbufs", self.n_subbufs, 1, MAX_SUBBUFS, "sub-buffers")
-        _within("n_cpus", self.n_cpus, 1, MAX_CPUS, "CPUs")
+        for name in LIMITS:
+            check_limits(name, getattr(self, name))
         memory = self.subbuf_size * self.n_subbufs * self.n_cpus
         if memory > MAX_MEMORY:
             raise ConfigError(
@@ -72,6 +78,30 @@ class Settings:
                 allowed=f"up to {units.format_bytes(MAX_MEMORY)} in the workbench",
                 hint="Make sub-buffers smaller or fewer.",
             )
+
+
+def check_limits(name: str, value: int, what: str = "") -> None:
+    """Whether a size is allowed by itself.
+
+    Parameters
+    ----------
+    name : str
+        A key of `LIMITS`.
+    value : int
+        What was asked for.
+    what : str, optional
+        What the error calls it; "" is `name`.
+
+    Raises
+    ------
+    ConfigError
+        Less than 1, or more than the limit.
+    """
+    most, unit = LIMITS[name]
+    if not 1 <= value <= most:
+        raise ConfigError(
+            what or name, passed=value, allowed=f"1 .. {most} {unit}", hint="Change the input."
+        )
 
 
 def parse_speed(text: str) -> float:
@@ -115,10 +145,3 @@ def exact_size(count: int) -> str:
         if count and count % 2**power == 0:
             return f"{count >> power} {unit}"
     return f"{count} B"
-
-
-def _within(what: str, value: int, least: int, most: int, unit: str) -> None:
-    if not least <= value <= most:
-        raise ConfigError(
-            what, passed=value, allowed=f"{least} .. {most} {unit}", hint="Change the input."
-        )

@@ -41,6 +41,7 @@ class VirtualRun:
 
     def __init__(self, settings: Settings, workload: Workload, workload_name: str = "") -> None:
         self.settings = settings
+        self.workload = workload
         self.workload_name = workload_name
         self.timeline = Timeline(settings, _first(workload))
         self.n_events = len(self.timeline)
@@ -157,10 +158,6 @@ class VirtualRun:
         if self.position == self.n_events:
             self.pause()
             self.caption = "The workload has ended. Step back, move the bar, or play it again."
-
-    def step(self, count: int) -> None:
-        """Go `count` events on, or back if it is negative."""
-        self.scrub(self.position + count)
 
     def scrub(self, position: int) -> None:
         """Go to where `position` events are applied."""

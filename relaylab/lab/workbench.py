@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import ipywidgets as widgets
 from relaylab import units
 from relaylab.errors import ConfigError, RelayError
 from relaylab.lab import figures
-from relaylab.lab.controls import VIRTUAL, Controls
+from relaylab.lab.controls import LIVE, VIRTUAL, Controls
 from relaylab.lab.live import LiveRun
 from relaylab.lab.presets import Preset, presets
 from relaylab.lab.session import Session
@@ -20,7 +22,7 @@ from relaylab.lab.view import View
 from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
 from relaylab.workload import Workload
 
-_WAIT_S = 30.0
+_WAIT_S = 120.0
 
 
 class Workbench(widgets.VBox):
@@ -74,13 +76,14 @@ class Workbench(widgets.VBox):
         self._view = View()
         super().__init__([self._controls, self._view])
         self.add_class("rl-workbench")
-        self._session = Session(self._view.send)
+        self._is_showing = False
+        self._session = Session(self._view.send, self._show_status, self._show_time)
         self._view.on_msg(self._take_message)
         self._connect()
         self._reader = reader
         try:
             preset = self._controls.chosen
-            self._controls.show(preset.settings, self._own_rate(preset.settings.n_cpus))
+            self._show(preset.settings)
             if channel is not None:
                 self._watch(channel, workload)
             else:
@@ -157,7 +160,7 @@ class Workbench(widgets.VBox):
             settings = dataclasses.replace(settings, rate=controls.parse_rate(str(rate)))
         if speed is not None:
             settings = dataclasses.replace(settings, rate=self._rate_of(speed, settings.n_cpus))
-        controls.show(settings, self._own_rate(settings.n_cpus))
+        self._show(settings)
         self._open(settings).result(_WAIT_S)
 
     def close(self) -> None:
@@ -183,30 +186,54 @@ class Workbench(widgets.VBox):
         controls.preset.observe(lambda _: self._guarded(self._take_preset), "value")
         controls.rate.observe(lambda _: self._guarded(self._take_rate), "value")
         for size in controls.sizes:
-            size.observe(lambda _: self._guarded(self._hint), "value")
-        controls.time_mode.observe(lambda _: self._guarded(self._change_time), "value")
+            size.observe(lambda _: self._hint(), "value")
+        controls.time_mode.observe(lambda _: self._change_time(), "value")
 
     def _take_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """A message of the view. It may come on any thread: all it does is put a command."""
         what = content.pop("do", "")
         view = content.pop("view", "")
+        n = content.pop("n", 0)
         if what in ("hello", "hear", "goodbye", "visible", "painted"):
             self._session.do(what, view=view, **content)
-        elif what in ("select", "play", "pause"):
+        elif what in ("select", "play", "pause", "toggle", "move", "scrub"):
             self._session.do(what, **content)
-        elif what in ("step", "step_back"):
-            self._enter_virtual()
-            self._session.do("step", count=1 if what == "step" else -1)
-        elif what == "scrub":
-            self._enter_virtual()
-            self._session.do("scrub", position=int(content["position"]))
+        elif what == "open":
+            self._guarded(lambda: self._open_typed(content))
+        elif what == "ping" and self._session.is_alive:
+            self._view.send({"kind": "beat", "status": self._session.status})
         elif what == "bokeh":
             self._view.send({"kind": "bokeh"}, [figures.bokeh_script()])
+        if n:
+            self._session.do("done", view=view, n=n)
 
-    def _enter_virtual(self) -> None:
-        """Stepping needs virtual time; whoever steps in live time goes there."""
-        if self._controls.time_mode.value != VIRTUAL:
-            self._controls.time_mode.value = VIRTUAL
+    # What the session tells, on its thread ------------------------------------------------------
+
+    def _show_status(self, status: str) -> None:
+        """Buttons that can do nothing now say so."""
+        is_open = status not in ("closed", "error")
+        for button in self._controls.needing_a_channel:
+            button.disabled = not is_open
+
+    def _show_time(self, virtual: bool) -> None:
+        self._controls.time_mode.value = VIRTUAL if virtual else LIVE
+
+    # What a person does with the controls -------------------------------------------------------
+
+    def _show(self, settings: Settings) -> None:
+        """Put settings that are allowed into the inputs; they are the program's, not typed."""
+        with self._showing():
+            self._controls.show(settings, self._own_rate(settings.n_cpus))
+        self._session.do("mark", wrong={})
+
+    @contextmanager
+    def _showing(self) -> Iterator[None]:
+        """What is put into the inputs meanwhile was not typed by a person."""
+        self._is_showing = True
+        try:
+            yield
+        finally:
+            self._is_showing = False
 
     def _guarded(self, action: Any) -> None:
         """What a person typed may be wrong: the caption says so."""
@@ -215,27 +242,46 @@ class Workbench(widgets.VBox):
         except RelayError as error:
             self._session.do("say", text=str(error))
 
-    def _open_as_shown(self) -> None:
-        settings = self._controls.settings()
-        self._controls.show_rate(settings.rate, self._own_rate(settings.n_cpus))
-        self._open(settings)
+    def _open_typed(self, typed: dict[str, Any]) -> None:
+        """Open was pressed in a page whose inputs show this."""
+        with self._showing():
+            not_taken = self._controls.take(typed)
+        self._open_as_shown(not_taken)
 
-    def _open_as_shown_if_open(self) -> None:
-        if self._session.status != "closed":
-            self._open_as_shown()
+    def _open_as_shown(self, not_taken: dict[str, ConfigError] | None = None) -> None:
+        if self._mark(not_taken, tell=True):
+            return
+        settings = self._controls.settings()
+        self._show(settings)
+        self._open(settings, may_be_replaced=True)
+
+    def _mark(
+        self, not_taken: dict[str, ConfigError] | None = None, *, tell: bool = False
+    ) -> dict[str, ConfigError]:
+        """Mark every input that is wrong, and say why; returns them."""
+        wrong = self._controls.wrong() | (not_taken or {})
+        texts = {name: str(error) for name, error in wrong.items()}
+        self._session.do("mark", wrong=texts, tell=tell)
+        return wrong
 
     def _change_time(self) -> None:
         """Rates mean something else in virtual time, so each kind of time begins with its own."""
-        self._controls.show_rate(0.0, self._own_rate(self._controls.n_cpus.value))
-        self._open_as_shown_if_open()
+        run = self._session.run
+        n_cpus = self._controls.chosen.settings.n_cpus if run is None else run.settings.n_cpus
+        with self._showing():
+            self._controls.show_rate(0.0, self._own_rate(n_cpus))
+        self._mark()
+        self._session.do("set_time", virtual=self._controls.time_mode.value == VIRTUAL)
 
     def _take_preset(self) -> None:
         settings = self._controls.chosen.settings
-        self._controls.show(settings, self._own_rate(settings.n_cpus))
-        self._open_as_shown_if_open()
+        self._show(settings)
+        self._open(settings, only_if_open=True)
 
     def _hint(self) -> None:
         """Sizes that differ from the channel's wait for an open; wrong ones are told at once."""
+        if self._is_showing or self._mark():
+            return
         wanted, run = self._controls.settings(), self._session.run
         if run is None or run.channel.closed:
             return
@@ -250,19 +296,31 @@ class Workbench(widgets.VBox):
 
     def _take_rate(self) -> None:
         controls = self._controls
+        if self._is_showing or "rl-rate" in self._mark():
+            return
         self._session.do("set_rate", rate=controls.parse_rate(controls.rate.value))
 
-    def _open(self, settings: Settings) -> Any:
+    def _open(
+        self, settings: Settings, *, only_if_open: bool = False, may_be_replaced: bool = False
+    ) -> Any:
         if self._reader is not None:
             settings = dataclasses.replace(settings, reader=self._reader)
         preset = self._controls.chosen
         workload = self._workload(settings.n_cpus)
-        kind = VirtualRun if self._controls.time_mode.value == VIRTUAL else LiveRun
+        is_virtual = self._controls.time_mode.value == VIRTUAL
+        kind = VirtualRun if is_virtual else LiveRun
 
         def make() -> Any:
             return kind(settings, workload, preset.name)
 
-        return self._session.do("open", make=make, told=preset.lesson)
+        return self._session.do(
+            "open",
+            make=make,
+            told=preset.lesson,
+            is_virtual=is_virtual,
+            only_if_open=only_if_open,
+            may_be_replaced=may_be_replaced,
+        )
 
     def _watch(self, channel: Any, workload: Workload | str | Path | None) -> None:
         settings = Settings(
@@ -272,7 +330,7 @@ class Workbench(widgets.VBox):
             overwrite=bool(channel.overwrite),
             reader=self._reader or self._controls.chosen.settings.reader,
         )
-        self._controls.show(settings, self._own_rate(settings.n_cpus))
+        self._show(settings)
         offered = None if workload is None else self._workload(settings.n_cpus)
         name = "" if offered is None else self._controls.chosen.name
 

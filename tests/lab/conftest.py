@@ -15,6 +15,9 @@ import pytest
 from relaylab import resources
 
 START_S = 240  # the first start compiles
+PATIENCE_MS = 120_000
+"""A condition that must come true has so long; a machine that is busy is slow."""
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -40,7 +43,7 @@ def served(command: list[str], pattern: str, log: Path) -> Iterator[tuple[str, s
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -97,6 +100,7 @@ def browser(chromium: str) -> Iterator["Browser"]:  # noqa: F821
 def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F821
     """A page that must not ask any other host, nor throw."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(PATIENCE_MS)
     foreign: list[str] = []
     errors: list[str] = []
     page.on("request", lambda request: foreign.extend(_foreign(request.url)))

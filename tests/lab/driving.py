@@ -1,10 +1,23 @@
 """What the browser tests do with a page, in the words of a person."""
 
 import json
+import time
 from typing import Any
 
 PAINTED = "Number(document.querySelector('.rl-map')?.dataset.frames) > 2"
-READY_MS = 90_000
+DONE = "document.querySelector('.rl-status').getAttribute('aria-busy') === 'false'"
+PRESS_ALL = """([css, keys]) => {
+  const element = document.querySelector(css);
+  for (const key of keys) {
+    element.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+  }
+}"""
+STILL_S = 2.0
+STILL_WITHIN_S = 120.0
+CONNECTED = """async () => {
+  const kernels = await (await fetch('/api/kernels')).json();
+  return kernels.some((one) => one.connections > 0 && one.execution_state === 'idle');
+}"""
 
 
 class Driver:
@@ -16,31 +29,35 @@ class Driver:
     def open_demo(self, address: str, query: str = "") -> None:
         """Open the page of `relaylab demo` and wait until it paints."""
         self.page.goto(address + query)
-        self.page.wait_for_function(PAINTED, timeout=READY_MS)
+        self.page.wait_for_function(PAINTED)
+        self.wait_until_done()
 
     def open_lab(self, address: str) -> None:
         """Open the notebook in JupyterLab, run its cell and wait until it paints."""
         self.page.goto(address)
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").first
-        cell.wait_for(timeout=READY_MS)
+        cell.wait_for()
+        while not self.page.evaluate(CONNECTED):  # what is run before is lost
+            self.page.wait_for_timeout(200)
         prompt = cell.locator(".jp-InputPrompt")
-        for _ in range(30):  # until a kernel is there, what is run is lost
+        while not prompt.inner_text().strip("[]: "):  # it shows at once whether the cell was taken
             cell.locator(".cm-content").click()
             self.page.keyboard.press("Control+Enter")
-            self.page.wait_for_timeout(1000)
-            if prompt.inner_text().strip("[]: "):
-                break
-        self.page.wait_for_function(PAINTED, timeout=READY_MS)
+            self.page.wait_for_timeout(2000)
+        self.page.wait_for_function(PAINTED)
+        self.wait_until_done()
 
     def click(self, name: str) -> None:
         """Press the button of this class."""
         self.page.locator(f"button.{name}").click()
+        self.wait_until_done()
 
     def type(self, name: str, text: str) -> None:
         """Type into the input of this class, and Enter."""
         field = self.page.locator(f".{name} input, input.{name}")
         field.fill(text)
         field.press("Enter")
+        self.wait_until_done()
 
     def choose(self, name: str, containing: str) -> None:
         """Choose the option whose text contains this."""
@@ -48,6 +65,40 @@ class Driver:
         option = menu.locator("option", has_text=containing)
         option.wait_for(state="attached")
         menu.select_option(label=option.text_content())
+        self.wait_until_done()
+
+    def press(self, name: str, *keys: str) -> None:
+        """Press keys on the element of this class, each before the first is answered."""
+        self.page.locator(f".{name}").focus()
+        self.page.evaluate(PRESS_ALL, [f".{name}", list(keys)])
+        self.wait_until_done()
+
+    def wait_until_done(self) -> None:
+        """Wait until the page shows the state after all that was asked for so far."""
+        self.page.wait_for_function(DONE)
+
+    def wait_for_caption(self, containing: str) -> None:
+        """Wait until the caption contains this."""
+        self.page.wait_for_function(
+            "text => document.querySelector('.rl-caption').textContent.includes(text)",
+            arg=containing,
+        )
+
+    def caption(self) -> str:
+        """The caption."""
+        return self.page.locator(".rl-caption").inner_text()
+
+    def position(self) -> int:
+        """Where the scrub bar is."""
+        return int(self.page.locator(".rl-scrub").get_attribute("aria-valuenow"))
+
+    def count(self) -> int:
+        """How many events the scrub bar has."""
+        return int(self.page.locator(".rl-scrub").get_attribute("aria-valuemax"))
+
+    def seen(self) -> tuple[dict[str, list[int]], dict[str, int]]:
+        """State and totals."""
+        return self.state(), self.totals()
 
     def status(self) -> str:
         """data-status."""
@@ -70,19 +121,19 @@ class Driver:
         self.page.wait_for_function(
             "wanted => wanted.includes(document.querySelector('.rl-status').dataset.status)",
             arg=list(wanted),
-            timeout=20_000,
         )
 
-    def settled_state(self) -> dict[str, list[int]]:
-        """data-state once it no longer changes."""
-        before: dict[str, list[int]] = {}
-        for _ in range(50):
-            self.page.wait_for_timeout(200)
-            now = self.state()
-            if now == before:
-                return now
-            before = now
-        raise AssertionError(f"still moving: {before}")
+    def still_state(self) -> dict[str, list[int]]:
+        """data-state once threads that were told to pause do so, which shows in nothing else."""
+        before, since = self.seen(), time.monotonic()
+        deadline = since + STILL_WITHIN_S
+        while time.monotonic() - since < STILL_S:
+            assert time.monotonic() < deadline, f"still moving: {before}"
+            self.page.wait_for_timeout(100)
+            now = self.seen()
+            if now != before:
+                before, since = now, time.monotonic()
+        return before[0]
 
     def frames_a_second(self, seconds: int) -> list[float]:
         """Painted frames, second by second."""

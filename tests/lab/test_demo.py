@@ -21,7 +21,7 @@ ADDRESS = r"http://localhost:\d+/"
 
 
 def fetch(address):
-    with urllib.request.urlopen(address, timeout=120) as response:
+    with urllib.request.urlopen(address, timeout=240) as response:
         return response.read().decode()
 
 
@@ -29,7 +29,7 @@ def family_of(process):
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -48,7 +48,7 @@ def test_ctrl_c_ends_the_server_and_every_kernel(tmp_path):
         connections = set(Path(tempfile.gettempdir()).glob("voila_*"))
 
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
         wait_until(lambda: not any(member.is_running() for member in family))
         left = {path for path in connections if path.exists()}
         assert len(left) < len(connections)

@@ -31,6 +31,10 @@ def everything(channel):
     }
 
 
+def step(run, events):
+    run.scrub(run.position + events)
+
+
 @pytest.fixture
 def run():
     run = VirtualRun(SLOW, LOAD)
@@ -48,10 +52,10 @@ def test_the_workload_loses_events_or_these_tests_show_little():
 def test_a_step_back_is_exactly_the_earlier_state(run):
     states = [everything(run.channel)]
     for _ in range(300):
-        run.step(1)
+        step(run, 1)
         states.append(everything(run.channel))
     for earlier in reversed(states[:-1]):
-        run.step(-1)
+        step(run, -1)
         assert everything(run.channel) == earlier
 
 
@@ -92,8 +96,8 @@ def test_a_flush_belongs_to_its_position(run):
     run.flush()
     after = everything(run.channel)
     assert run.channel.stats.switches > switches
-    run.step(-1)
-    run.step(1)
+    step(run, -1)
+    step(run, 1)
     assert everything(run.channel) == after
     run.scrub(499)
     assert run.channel.stats.switches <= switches
@@ -105,7 +109,7 @@ def test_marks_are_where_losses_begin(run):
     for mark in run.loss_marks()[:5]:
         run.scrub(mark - 1)
         lost = run.channel.stats.lost
-        run.step(1)
+        step(run, 1)
         assert run.channel.stats.lost == lost + 1
 
 
@@ -142,9 +146,9 @@ def test_records_carry_virtual_time(run):
 
 
 def test_the_caption_tells_the_event(run):
-    run.step(1)
+    step(run, 1)
     assert run.caption.startswith("Event 1: ")
-    run.step(-1)
+    step(run, -1)
     assert "before the first event" in run.caption
 
 

@@ -38,6 +38,7 @@ class Watcher:
     def __init__(self, wb):
         self.wb = wb
         self.frames = []
+        self.asked = 0
         self.session = wb._session
         self.session._send = self.take
         self.say("hello")
@@ -54,7 +55,7 @@ class Watcher:
 
     def until(self, condition):
         """Paint until a frame fulfils the condition."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         seen = 0
         while time.monotonic() < deadline:
             if len(self.frames) > seen:
@@ -64,6 +65,27 @@ class Watcher:
                     return self.frames[-1]
             time.sleep(0.005)
         raise AssertionError("no such frame came")
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def wait_until_done(wb):
+    """What was asked for so far is done."""
+    wb._session.do("say", text="").result(120)
+
+
+def wait_until_still(wb):
+    """Threads that were told to pause do so."""
+    before, since = wb.state, time.monotonic()
+    while time.monotonic() - since < 1.5:
+        time.sleep(0.05)
+        if (now := wb.state) != before:
+            before, since = now, time.monotonic()
 
 
 def lab_threads():
@@ -148,7 +170,7 @@ def test_changes_put_together_are_the_whole(workbench):
         state.update(zip(frame.cells.index.tolist(), frame.cells.state.tolist(), strict=True))
     watcher.say("pause")
     watcher.until(lambda frame: frame.status == "paused")
-    time.sleep(0.3)
+    wait_until_still(wb)
     count = len(watcher.frames)
     watcher.say("hello")
     whole = watcher.until(
@@ -163,18 +185,18 @@ def test_changes_put_together_are_the_whole(workbench):
 
 def test_a_view_that_does_not_paint_gets_three_frames_at_most(workbench):
     watcher = Watcher(workbench())
-    time.sleep(1.0)
-    assert 1 <= len(watcher.frames) <= 3
+    wait_for(lambda: len(watcher.frames) == 3)
+    time.sleep(0.5)
+    assert len(watcher.frames) == 3
     watcher.painted()
-    time.sleep(0.3)
-    assert len(watcher.frames) > 3
+    wait_for(lambda: len(watcher.frames) > 3)
 
 
 def test_a_hidden_view_gets_nothing_until_it_is_shown(workbench):
     watcher = Watcher(workbench())
     watcher.until(lambda frame: True)
     watcher.say("visible", visible=False)
-    time.sleep(0.2)
+    wait_until_done(watcher.wb)
     count = len(watcher.frames)
     time.sleep(0.5)
     assert len(watcher.frames) == count
@@ -188,7 +210,7 @@ def test_paused_flush_reset_and_close_are_painted(workbench):
     watcher.until(lambda frame: frame.totals[0] > 100)
     watcher.say("pause")
     watcher.until(lambda frame: frame.status == "paused")
-    time.sleep(0.2)
+    wait_until_still(wb)
     wb._controls.flush.click()
     watcher.until(lambda frame: "Flush" in frame.text["caption"])
     wb._controls.reset.click()
@@ -208,7 +230,7 @@ def test_readers_come_and_go(workbench):
     with_one = buf.refcount
     assert with_one > 1, "the channel's own, and the reader's open file"
     wb._controls.detach.click()
-    wb._session.do("say", text="").result(10)
+    wait_until_done(wb)
     assert buf.refcount == 1
     watcher = Watcher(wb)
     watcher.until(lambda frame: (frame.cpus["produced"] - frame.cpus["consumed"] == 4).all())
@@ -220,12 +242,12 @@ def test_readers_come_and_go(workbench):
 def test_stepping_in_live_time_goes_to_virtual_time(workbench):
     wb = workbench()
     watcher = Watcher(wb)
-    watcher.say("step")
+    watcher.say("move", by=1)
     watcher.until(lambda frame: bool(frame.flags & FrameFlag.VIRTUAL) and frame.totals[0] == 1)
     assert wb.state["mode"] == "virtual"
     assert wb.state["position"] == 1
     assert wb.state["status"] == "paused"
-    watcher.say("step_back")
+    watcher.say("move", by=-1)
     watcher.until(lambda frame: frame.totals[0] == 0)
     assert wb.state["position"] == 0
 
@@ -234,24 +256,20 @@ def test_the_rate_is_the_offered_events_a_second(workbench):
     wb = workbench(subbuf_size=4096, n_subbufs=64)
     assert wb._controls.rate.value == "10.5 k/s"
     wb._controls.rate.value = "2 k/s"
-    wb._session.do("say", text="").result(10)
-    time.sleep(0.2)
-    before, start = wb.channel.stats.offered, time.monotonic()
-    time.sleep(2.0)
-    rate = (wb.channel.stats.offered - before) / (time.monotonic() - start)
-    assert 1000 < rate < 4000
+    wait_until_done(wb)
+    assert wb._session.run.writers.speed == pytest.approx(2000 / LOAD.rate)
     wb._controls.rate.value = "max"
-    wb._session.do("say", text="").result(10)
-    before = wb.channel.stats.offered
-    time.sleep(0.5)
-    assert wb.channel.stats.offered - before > 50_000
+    wait_until_done(wb)
+    assert wb._session.run.writers.speed == float("inf")
+    offered = wb.channel.stats.offered
+    wait_for(lambda: wb.channel.stats.offered > offered + 50_000)
 
 
 def test_the_rate_shown_is_that_of_as_many_cpus(workbench):
     wb = workbench()
     wb._controls.n_cpus.value = 4
     wb._controls.open_channel.click()
-    wb._session.do("say", text="").result(10)
+    wait_until_done(wb)
     assert wb._controls.rate.value == "21.1 k/s"
     assert wb.channel.n_cpus == 4
 
@@ -285,6 +303,128 @@ def test_what_was_selected_is_read_through_a_mapping(workbench):
     assert frame.text["inspector"]["cpu"] == 1
     wb._controls.close_channel.click()
     watcher.until(lambda frame: frame.status == "closed" and bool(frame.memory))
+
+
+def asks(watcher, *commands):
+    """Ask for all of this, answered or not, and wait for the frame after the last."""
+    for n, (what, values) in enumerate(commands, watcher.asked + 1):
+        watcher.say(what, n=n, **values)
+    watcher.asked += len(commands)
+    return watcher.until(lambda frame: frame.text["done"].get("v") == watcher.asked)
+
+
+def test_moves_add_up_in_their_order_and_stop_at_both_ends(workbench):
+    wb = workbench()
+    watcher = Watcher(wb)
+    asks(watcher, ("move", {"pages": 1}), ("move", {"by": 1}), ("move", {"by": 1}))
+    n_events = wb._session.run.n_events
+    page = round(n_events / 20)
+    assert wb.state["position"] == page + 2
+    asks(watcher, ("move", {"pages": -3}), ("move", {"by": 5}), ("move", {"by": -1}))
+    assert wb.state["position"] == 4
+    asks(watcher, ("scrub", {"share": 1.0}), ("move", {"pages": 1}), ("move", {"pages": -1}))
+    frame = asks(watcher, ("move", {"by": 1}))
+    assert wb.state["position"] == frame.text["position"] == n_events - page + 1
+    asks(watcher, ("scrub", {"share": 0.0}), ("move", {"by": 3}), ("play", {}), ("pause", {}))
+    assert wb.state["position"] >= 3
+
+
+def test_a_frame_that_says_done_shows_the_state_after_it(workbench):
+    watcher = Watcher(workbench())
+    for by in (1, 5, -2, 700, -3):
+        before = watcher.wb.state["position"] if watcher.asked else 0
+        frame = asks(watcher, ("move", {"by": by}))
+        totals = frame.totals
+        assert frame.text["position"] == before + by
+        assert totals[0] + totals[2] + totals[3] + totals[4] == before + by
+
+
+def test_stepping_takes_no_notice_of_what_was_only_typed(workbench):
+    wb = workbench(n_subbufs=6)
+    wb._controls.n_subbufs.value = 9
+    wb._controls.subbuf_size.value = "many"
+    frame = asks(Watcher(wb), ("move", {"by": 1}))
+    assert frame.flags & FrameFlag.VIRTUAL
+    assert wb.channel.n_subbufs == 6
+    assert frame.text["caption"].startswith("Virtual time now")
+    assert wb._controls.n_subbufs.value == 9
+    wb._controls.time_mode.value = "live"
+    wait_until_done(wb)
+    assert wb.state["mode"] == "live"
+    assert wb.channel.n_subbufs == 6
+
+
+def test_a_step_asked_for_after_close_opens_nothing(workbench):
+    wb = workbench()
+    watcher = Watcher(wb)
+    wb._controls.close_channel.click()
+    frame = asks(watcher, ("move", {"by": 1}), ("toggle", {}), ("scrub", {"share": 0.5}))
+    assert frame.status == wb.state["status"] == "closed"
+    assert wb._controls.time_mode.value == "live"
+
+
+def test_a_channel_of_the_users_own_cannot_be_stepped_and_stays(workbench):
+    fs = relayfs.RelayFS(n_cpus=1)
+    chan = relayfs.relay_open("mine", None, 100, 4, False, None, fs=fs)
+    wb = workbench(chan, workload=None)
+    frame = asks(Watcher(wb), ("move", {"by": 1}))
+    assert "workload" in frame.text["caption"]
+    assert wb.state["status"] == "idle"
+    assert wb.channel is chan
+    wb.close()
+    chan.close()
+
+
+def test_selecting_a_cell_that_is_no_longer_there_is_no_failure(workbench):
+    wb = workbench(n_subbufs=3)
+    frame = asks(Watcher(wb), ("select", {"cpu": 7, "subbuf": 200}))
+    assert frame.status == "running"
+    assert frame.text["inspector"] is None
+
+
+TYPED = {"subbuf_size": "4 KiB", "n_subbufs": "8", "n_cpus": "2", "rate": "2 k/s"}
+
+
+def test_open_takes_what_the_page_shows(workbench):
+    wb = workbench()
+    asks(Watcher(wb), ("open", {**TYPED, "overwrite": True}))
+    assert (wb.channel.subbuf_size, wb.channel.n_subbufs) == (4096, 8)
+    assert wb.channel.overwrite
+    assert wb._controls.n_subbufs.value == 8
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({"n_subbufs": "0"}, ["rl-n-subbufs"]),
+        ({"n_cpus": "0", "rate": "often"}, ["rl-n-cpus", "rl-rate"]),
+        ({"n_subbufs": "1.5", "subbuf_size": "0"}, ["rl-n-subbufs", "rl-subbuf-size"]),
+        ({"subbuf_size": "1 GiB"}, ["rl-n-cpus", "rl-n-subbufs", "rl-subbuf-size"]),
+    ],
+)
+def test_open_marks_every_wrong_input_and_changes_nothing(workbench, typed, wrong):
+    wb = workbench()
+    chan = wb.channel
+    watcher = Watcher(wb)
+    frame = asks(watcher, ("open", {**TYPED, **typed, "overwrite": False}))
+    assert sorted(frame.text["wrong"]) == wrong
+    assert all(text in frame.text["caption"] for text in frame.text["wrong"].values())
+    assert wb.channel is chan
+    assert not chan.closed
+    frame = asks(watcher, ("open", {**TYPED, "overwrite": False}))
+    assert frame.text["wrong"] == {}
+    assert chan.closed
+
+
+def test_buttons_that_need_a_channel_are_disabled_without_one(workbench):
+    wb = workbench()
+    needing = wb._controls.needing_a_channel
+    wait_for(lambda: not any(button.disabled for button in needing))
+    wb._controls.close_channel.click()
+    wait_for(lambda: all(button.disabled for button in needing))
+    assert not wb._controls.open_channel.disabled
+    wb._controls.open_channel.click()
+    wait_for(lambda: not any(button.disabled for button in needing))
 
 
 def test_the_options_of_the_demo_arrive(monkeypatch):

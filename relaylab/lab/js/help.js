@@ -8,7 +8,7 @@ import { make } from "./dom.js";
 const VIEWS = [
   ["Ring map", "One row per CPU, one cell per sub-buffer. A cell fills from below as events are written; the line is the write position. The rest of a produced sub-buffer is padding, hatched from the top."],
   ["Full", "All sub-buffers wait to be read: events are lost until the reader consumes one. The first event after that is lost too (at unfull)."],
-  ["Overwrite", "A flight recorder loses nothing new, but writes over what nobody read (O)."],
+  ["Overwrite", "A flight recorder loses nothing new, but writes over what nobody read (O, crossed)."],
   ["Virtual time", "The same engine, one event at a time, in both directions. Each line on the bar is a place where losses begin."],
 ];
 
@@ -17,7 +17,7 @@ const KEYS = [
   ["Arrow keys", "on the map: select a sub-buffer; on the bar: one event back or on"],
   [". and ,", "on the map: step one event on, one back"],
   ["Space", "on the map: play or pause"],
-  ["Home, End, Page keys", "on the bar: begin, end, a twentieth"],
+  ["Home, End, Page keys", "on the bar: begin, end, a twentieth of all events"],
   ["?", "on the map: this help"],
 ];
 

@@ -89,6 +89,7 @@ export class Journal {
       (!this.cpu || record.cpu === Number(this.cpu)) && (!this.kind || this.kinds[record.kind] === this.kind));
     const newest = shown.slice(-ROWS).reverse();
     this.rows.forEach((row, i) => this.#fill(row, newest[i]));
+    this.rows[0].classList.toggle("rl-none", !newest.length);
     if (!newest.length) setText(/** @type {HTMLElement} */ (this.rows[0].cells[2]), this.records.length ? "nothing of that kind among the newest" : "nothing happened yet");
     setText(this.note, this.skipped ? `${short(this.skipped)} more` : "newest first");
     this.note.title = "Newest first. When too many come at once, the newest are listed and the others counted here.";

@@ -8,8 +8,9 @@ import { CPU_FULL, UNFULL } from "./frame.js";
 export const STATE_LETTERS = ["", "W", "R", "r", "O", "F"];
 export const STATE_NAMES = ["empty", "writing", "ready", "being read", "overwritten unread", "full"];
 /** @type {(keyof import("./theme.js").Palette)[]} */
-export const STATE_COLOURS = ["empty", "writing", "ready", "reading", "lost", "lost"];
+export const STATE_COLOURS = ["empty", "writing", "ready", "reading", "overwritten", "lost"];
 
+const OVERWRITTEN = 4;
 const LETTER_FROM_PX = 14;
 const LABEL_PX = 62;
 const SUMMARY_PX = 190;
@@ -68,6 +69,8 @@ export class RingMap {
     this.element.addEventListener("pointerdown", (event) => this.#pick(event));
     /** @type {CanvasPattern | null} */
     this.hatch = null;
+    /** @type {CanvasPattern | null} */
+    this.crossing = null;
     this.room = 0;
     this.width = 0;
     this.height = 0;
@@ -97,7 +100,7 @@ export class RingMap {
     const { nCpus, nSubbufs } = this.cells;
     if (!width || !nCpus) return false;
     const cellW = (width - LABEL_PX - SUMMARY_PX) / nSubbufs;
-    const tallest = nCpus > 2 ? 56 : width < 1600 ? 84 : 120;
+    const tallest = nCpus > 2 ? 56 : width < 1600 ? 68 : 120;
     const rowH = Math.max(9, Math.min(tallest, Math.floor((width < 1600 ? 340 : 420) / nCpus)));
     const gap = rowH >= 24 ? 6 : rowH >= 14 ? 3 : 1;
     const height = rowH * nCpus + gap;
@@ -108,7 +111,7 @@ export class RingMap {
       this.element.style.height = `${height}px`;
       this.element.width = Math.round(width * ratio);
       this.element.height = Math.round(height * ratio);
-      this.hatch = null;
+      this.hatch = this.crossing = null;
       this.invalidate();
     }
     this.geometry = { cellW, cellH: rowH - gap, rowH, left: LABEL_PX, gap };
@@ -125,6 +128,7 @@ export class RingMap {
     const ratio = window.devicePixelRatio || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.hatch ??= makeHatch(context, this.palette.hatch, ratio);
+    this.crossing ??= makeHatch(context, "rgb(0 0 0 / 45%)", ratio, -1);
     if (this.painted.length !== this.cells.state.length) this.invalidate();
     if (!this.isValid) {
       context.clearRect(0, 0, this.width, this.height);
@@ -181,18 +185,26 @@ export class RingMap {
     if (kind !== 0) {
       context.fillStyle = palette[STATE_COLOURS[kind]];
       context.fillRect(x, top + cellH - used, w, used);
+      if (kind === OVERWRITTEN && this.crossing) {
+        context.fillStyle = this.crossing;
+        context.fillRect(x, top + cellH - used, w, used);
+      }
       if (padded > 0 && this.hatch) {
         context.fillStyle = this.hatch;
         context.fillRect(x, top, w, padded);
       }
       if (kind === 1) {
         context.fillStyle = palette.ink;
-        context.fillRect(x, Math.max(top, top + cellH - used - 1), w, 2);
+        context.fillRect(x, Math.max(top, top + cellH - Math.max(2, used + 1)), w, 2); // within the cell
       }
       if (cellW >= LETTER_FROM_PX && cellH >= LETTER_FROM_PX) {
         // Within the larger part, so that no letter lies across the fill's edge.
         const isMostlyFull = used > cellH / 2;
         const middle = isMostlyFull ? top + cellH - used / 2 : top + (cellH - used) / 2;
+        if (kind === OVERWRITTEN && isMostlyFull) {
+          context.fillStyle = palette.overwritten;
+          context.fillRect(x + w / 2 - 7, middle - 8, 14, 16);
+        }
         context.fillStyle = isMostlyFull ? letterOn(kind) : palette.ink;
         context.fillText(STATE_LETTERS[kind], x + w / 2, middle + 0.5);
       }
@@ -260,8 +272,11 @@ export class RingMap {
   }
 }
 
-/** Diagonal lines for padding. @param {CanvasRenderingContext2D} context @param {string} colour @param {number} ratio */
-function makeHatch(context, colour, ratio) {
+/**
+ * Diagonal lines: rising for padding, falling for what was overwritten unread.
+ * @param {CanvasRenderingContext2D} context @param {string} colour @param {number} ratio @param {1 | -1} slope
+ */
+function makeHatch(context, colour, ratio, slope = 1) {
   const tile = document.createElement("canvas");
   const size = 6 * Math.max(1, Math.round(ratio));
   tile.width = tile.height = size;
@@ -271,8 +286,8 @@ function makeHatch(context, colour, ratio) {
   pen.lineWidth = size / 5;
   pen.beginPath();
   for (const shift of [-size, 0, size]) {
-    pen.moveTo(shift, size);
-    pen.lineTo(shift + size, 0);
+    pen.moveTo(shift, slope > 0 ? size : 0);
+    pen.lineTo(shift + size, slope > 0 ? 0 : size);
   }
   pen.stroke();
   const pattern = context.createPattern(tile, "repeat");

@@ -190,7 +190,9 @@ export class Series {
     const joined = names.join();
     if (joined === this.lineNames) return;
     this.lineNames = joined;
-    this.#paintLegend("occupancy", names);
+    // Eight names and the capacity fit one line only if "CPU" is said once.
+    this.#paintLegend("occupancy", names.map((name, i) => (names.length > 4 && i ? name.replace("CPU ", "") : name)));
+    this.legends.get("occupancy")?.classList.toggle("rl-dense", names.length > 4);
     const dashes = make("i", { style: "border-top: 2px dashed #d55e00" });
     this.legends.get("occupancy")?.append(make("span", {}, [dashes, "capacity"]));
   }

@@ -2,7 +2,7 @@
  * Which theme holds, and the colours the canvas and the figures take from it.
  */
 
-/** @typedef {Record<"ink"|"muted"|"line"|"panel"|"page"|"empty"|"writing"|"ready"|"reading"|"lost"|"lostText"|"hatch", string>} Palette */
+/** @typedef {Record<"ink"|"muted"|"line"|"panel"|"page"|"empty"|"writing"|"ready"|"reading"|"lost"|"overwritten"|"lostText"|"hatch", string>} Palette */
 
 /** In JupyterLab the lab's theme wins; in Voila `?theme=`; elsewhere what the system prefers. */
 export function currentTheme() {
@@ -31,7 +31,7 @@ export function watchTheme(changed, signal) {
 export function paletteOf(root) {
   const style = getComputedStyle(root);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--rl-${name}`).trim();
-  const names = ["ink", "muted", "line", "panel", "page", "empty", "writing", "ready", "reading", "lost", "hatch"];
+  const names = ["ink", "muted", "line", "panel", "page", "empty", "writing", "ready", "reading", "lost", "overwritten", "hatch"];
   const named = Object.fromEntries(names.map((name) => [name, colour(name)]));
   return /** @type {Palette} */ ({ ...named, lostText: colour("lost-text") });
 }

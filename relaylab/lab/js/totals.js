@@ -4,7 +4,13 @@
 
 import { grouped, make, setText, shortBytes } from "./dom.js";
 
-/** @type {[string, string, string][]} */
+const COMMITTED =
+  "A sub-buffer is delivered when its commit count equals the bytes it holds. Writers that use relay_write never commit, " +
+  "so theirs are produced and consumed but never delivered.";
+
+const CONSUMED = "What readers are done with. In overwrite mode it counts those that were overwritten before they were read, too.";
+
+/** Name, words, class, explanation. @type {[string, string, string, string?][]} */
 const TOTAL_ROWS = [
   ["offered", "offered", ""],
   ["written", "written", ""],
@@ -13,7 +19,8 @@ const TOTAL_ROWS = [
   ["lost_too_large", "lost: too large", "lost"],
   ["overwritten_unread_subbufs", "sub-buffers overwritten unread", "lost"],
   ["switches", "sub-buffers produced", ""],
-  ["delivered", "delivered", ""],
+  ["consumed", "sub-buffers consumed", "", CONSUMED],
+  ["delivered", "delivered (fully committed only)", "", COMMITTED],
   ["written_bytes", "bytes written", ""],
   ["high_water", "high-water mark, sub-buffers", ""],
 ];
@@ -23,10 +30,10 @@ export class Totals {
     /** @type {Map<string, HTMLElement>} */
     this.values = new Map();
     const list = make("dl");
-    for (const [name, label, kind] of TOTAL_ROWS) {
-      const value = make("dd", { class: kind });
+    for (const [name, label, kind, title = ""] of TOTAL_ROWS) {
+      const value = make("dd", { class: kind, "data-name": name, title });
       this.values.set(name, value);
-      list.append(make("dt", {}, [label]), value);
+      list.append(make("dt", { title }, [label]), value);
     }
     this.element = make("section", { class: "rl-totals", "aria-label": "Totals", "data-totals": "{}" }, [
       make("header", {}, [make("b", {}, ["Totals"]), make("span", { class: "rl-unit" }, [" offered = written + lost"])]),
@@ -44,9 +51,12 @@ export class Totals {
     const totals = frame.totals;
     const lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large;
     const offered = totals.written + lost;
+    const consumed = frame.cpus.reduce((sum, cpu) => sum + cpu.consumed, 0);
+    /** @type {Record<string, number>} */
+    const numbers = { ...totals, offered, consumed };
     for (const [name, element] of this.values) {
-      const value = name === "offered" ? offered : totals[name];
-      const share = element.className === "lost" && value && name.startsWith("lost_") ? ` (${percent(value / offered)})` : "";
+      const value = numbers[name];
+      const share = element.classList.contains("lost") && value && name.startsWith("lost_") ? ` (${percent(value / offered)})` : "";
       setText(element, (name === "written_bytes" ? shortBytes(value) : grouped(value)) + share);
       element.classList.toggle("rl-zero", value === 0);
     }

@@ -5,27 +5,29 @@
 import { VIRTUAL } from "./frame.js";
 import { grouped, make, setText } from "./dom.js";
 
-const PAGE = 0.05;
+/** @type {[string, Record<string, unknown>]} */
+export const STEP_ON = ["move", { by: 1 }];
+/** @type {[string, Record<string, unknown>]} */
+export const STEP_BACK = ["move", { by: -1 }];
 
 export class Transport {
   /** @param {(command: string, values?: Record<string, unknown>) => void} command */
   constructor(command) {
     this.command = command;
-    this.position = 0;
     this.count = 0;
     this.isVirtual = false;
     this.room = 0;
     /** @type {number[]} */
     this.marks = [];
-    const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {string} */ what) => {
+    const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {[string, Record<string, unknown>?]} */ what) => {
       const element = make("button", { type: "button", class: name, title }, [label]);
-      element.addEventListener("click", () => command(what));
+      element.addEventListener("click", () => command(...what));
       return element;
     };
-    this.play = button("rl-play", "Play", "Let time run (Space)", "play");
-    this.pause = button("rl-pause", "Pause", "Hold writers and readers (Space)", "pause");
-    this.back = button("rl-step-back", "‹ Step back", "One event back, in virtual time (,)", "step_back");
-    this.step = button("rl-step", "Step ›", "One event on, in virtual time (.)", "step");
+    this.play = button("rl-play", "Play", "Let time run (Space)", ["play"]);
+    this.pause = button("rl-pause", "Pause", "Hold writers and readers (Space)", ["pause"]);
+    this.back = button("rl-step-back", "‹ Step back", "One event back, in virtual time (,)", STEP_BACK);
+    this.step = button("rl-step", "Step ›", "One event on, in virtual time (.)", STEP_ON);
     this.handle = make("i", { class: "rl-handle" });
     this.ticks = make("canvas", { class: "rl-marks" });
     this.scrub = make("div", {
@@ -38,6 +40,7 @@ export class Transport {
     ]);
     this.scrub.addEventListener("keydown", (event) => this.#key(event));
     this.scrub.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || this.scrub.getAttribute("aria-disabled") === "true") return;
       this.scrub.setPointerCapture(event.pointerId);
       this.#drag(event);
     });
@@ -51,15 +54,16 @@ export class Transport {
     const { position = 0, n_events: count = 0, marks } = frame.text;
     this.isVirtual = (frame.flags & VIRTUAL) !== 0;
     const isOpen = frame.status !== "closed" && frame.status !== "error";
-    this.play.disabled = !isOpen || frame.status === "running" || !count;
-    this.pause.disabled = !isOpen || frame.status === "paused" || !count;
-    this.step.disabled = this.back.disabled = !isOpen || !count;
+    // Not by what was painted last: Pause must be there the moment Play was pressed.
+    for (const button of [this.play, this.pause, this.step, this.back]) button.disabled = !isOpen || !count;
+    this.play.setAttribute("aria-pressed", String(frame.status === "running"));
+    this.pause.setAttribute("aria-pressed", String(frame.status === "paused"));
+    this.scrub.setAttribute("aria-disabled", String(!isOpen || !count));
     if (marks || count !== this.count) {
       this.marks = marks ?? this.marks;
       this.count = count;
       this.#paintMarks();
     }
-    this.position = position;
     const share = count ? position / count : 0;
     this.handle.style.transform = `translateX(${(share * this.room).toFixed(1)}px)`;
     this.scrub.setAttribute("aria-valuemax", String(count));
@@ -88,27 +92,29 @@ export class Transport {
   /** @param {PointerEvent} event */
   #drag(event) {
     const box = this.scrub.getBoundingClientRect();
-    this.#go(((event.clientX - box.left) / box.width) * this.count);
+    // A share, because how many events there are may be other than what was painted last.
+    this.#go(Math.max(0, Math.min(1, (event.clientX - box.left) / Math.max(1, box.width))));
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const page = Math.max(1, Math.round(this.count * PAGE));
-    /** @type {Record<string, number>} */
-    const target = {
-      Home: 0, End: this.count,
-      ArrowLeft: this.position - 1, ArrowDown: this.position - 1,
-      ArrowRight: this.position + 1, ArrowUp: this.position + 1,
-      PageDown: this.position - page, PageUp: this.position + page,
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // Relative to where the session is: what is painted here may be older than the key before.
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      Home: () => this.#go(0), End: () => this.#go(1),
+      ArrowLeft: () => this.command(...STEP_BACK), ArrowDown: () => this.command(...STEP_BACK),
+      ArrowRight: () => this.command(...STEP_ON), ArrowUp: () => this.command(...STEP_ON),
+      PageDown: () => this.command("move", { pages: -1 }), PageUp: () => this.command("move", { pages: 1 }),
     };
-    if (!(event.key in target)) return;
+    if (!(event.key in keys)) return;
     event.preventDefault();
     event.stopPropagation();
-    this.#go(target[event.key]);
+    if (this.scrub.getAttribute("aria-disabled") !== "true") keys[event.key]();
   }
 
-  /** @param {number} position */
-  #go(position) {
-    this.command("scrub", { position: Math.max(0, Math.min(this.count, Math.round(position))) });
+  /** @param {number} share of all events, 0 .. 1 */
+  #go(share) {
+    this.command("scrub", { share });
   }
 }

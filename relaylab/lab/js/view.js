@@ -5,16 +5,21 @@
 import { make, setText } from "./dom.js";
 import { FULL, decodeFrame } from "./frame.js";
 import { Help } from "./help.js";
+import { Inputs } from "./inputs.js";
 import { Inspector } from "./inspector.js";
 import { Journal } from "./journal.js";
 import { RingMap, STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./map.js";
+import { Pending } from "./pending.js";
 import { Series, loadBokeh } from "./series.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
-import { Transport } from "./transport.js";
+import { STEP_BACK, STEP_ON, Transport } from "./transport.js";
 
 const SILENT_MS = 4000;
 const CAPTION_READ_EVERY_MS = 2000;
+const PING_AFTER_MS = 2000;
+/** What only tells of the view: there is nothing to wait for. */
+const UNANSWERED = ["hear", "goodbye", "visible", "painted", "bokeh", "ping"];
 /** Digits that change faster than this can't be read, and each change costs a layout. */
 const WORDS_EVERY_MS = 150;
 const LATER_MS = 70;
@@ -64,6 +69,11 @@ class View {
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
     this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" }, ["idle"]);
+    this.busy = make("span", { class: "rl-busy" }, ["working…"]);
+    this.pending = new Pending(this.status);
+    /** @type {Inputs | undefined} */
+    this.inputs = undefined;
+    this.pingedAt = -Infinity;
     this.channel = make("span", { class: "rl-channel" });
     this.readers = make("span", { class: "rl-readers" });
     this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
@@ -80,11 +90,11 @@ class View {
   /** @param {HTMLElement} el */
   #build(el) {
     const keys = STATE_NAMES.map((name, i) => make("span", {}, [
-      make("i", { class: i === 1 ? "rl-swatch rl-white" : "rl-swatch", style: `background: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
+      make("i", { class: `rl-swatch${i === 1 ? " rl-white" : i === 4 ? " rl-crossed" : ""}`, style: `background-color: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
     const legend = make("p", { class: "rl-legend" }, [...keys, padding]);
     this.parts.append(
-      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.help.button, this.help.dialog]),
+      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
       this.transport.element,
       make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
@@ -125,6 +135,7 @@ class View {
       requestAnimationFrame(() => this.#findRoot());
       return;
     }
+    this.inputs = new Inputs(root, (what, values) => this.command(what, values), this.stop.signal);
     watchTheme((theme) => {
       root.dataset.theme = theme;
       this.palette = paletteOf(root);
@@ -149,7 +160,9 @@ class View {
 
   /** @param {string} what @param {Record<string, unknown>} [values] */
   command(what, values = {}) {
-    this.model.send({ do: what, view: this.name, ...values });
+    // A hello asks for nothing to be done, but wants to know what is.
+    const n = what === "hello" ? this.pending.asked : UNANSWERED.includes(what) ? 0 : this.pending.ask();
+    this.model.send({ do: what, view: this.name, n, ...values });
   }
 
   /** @param {any} message @param {DataView[]} buffers */
@@ -157,11 +170,21 @@ class View {
     this.heardAt = performance.now();
     if (message.kind === "frame") this.#take(decodeFrame(buffers[0]));
     else if (message.kind === "beat") this.#beat(message.status);
+    else if (message.kind === "busy") this.#begin(message.caption);
     else if (message.kind === "bokeh") this.gotScript?.(buffers[0]);
+  }
+
+  /** The kernel begins something long. @param {string} caption */
+  #begin(caption) {
+    this.pending.begin();
+    setText(this.caption, caption);
+    setText(this.spoken, caption);
+    if (this.frame) this.frame.text.caption = caption;
   }
 
   /** @param {import("./frame.js").Frame} frame */
   #take(frame) {
+    this.pending.arrived();
     this.frameAt = performance.now();
     const everything = (frame.flags & FULL) !== 0;
     if (!everything && !this.isComplete) return;
@@ -201,7 +224,8 @@ class View {
     this.totals.tell(frame);
     this.series.paint(frame, now);
     this.journal.paint(now);
-    if (this.isStale && (frame.status !== "running" || now - this.wordsAt > WORDS_EVERY_MS)) {
+    const isWordy = this.isStale && (frame.status !== "running" || now - this.wordsAt > WORDS_EVERY_MS);
+    if (isWordy) {
       this.wordsAt = now;
       this.isStale = false;
       this.transport.paint(frame);
@@ -213,12 +237,14 @@ class View {
       this.isDirty = false;
       this.#tellPainted(frame);
     }
+    if (isWordy) this.pending.painted(frame.text.done?.[this.name] ?? 0);
     if (this.journal.changed || this.series.stale || this.isStale) this.#scheduleLater();
   }
 
   /** @param {import("./frame.js").Frame} frame @param {number} now */
   #paintWords(frame, now) {
     this.#setStatus(frame.status);
+    this.inputs?.mark(frame.text.wrong ?? {});
     setText(this.channel, frame.text.channel ?? "");
     setText(this.readers, frame.text.readers ?? "");
     const caption = frame.text.caption ?? "";
@@ -262,16 +288,22 @@ class View {
   /** A kernel that died cannot say so: its beat is missing. */
   #checkAlive() {
     if (document.hidden) return;
-    if (performance.now() - this.heardAt > SILENT_MS) this.#setStatus("disconnected");
+    const now = performance.now();
+    if (now - this.heardAt > SILENT_MS) this.#setStatus("disconnected");
+    // The session may be long at one thing; that the kernel lives, its main thread says too.
+    if (now - this.heardAt > PING_AFTER_MS && now - this.pingedAt > PING_AFTER_MS) {
+      this.pingedAt = now;
+      this.command("ping");
+    }
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     /** @type {Record<string, () => void>} */
     const keys = {
-      ".": () => this.command("step"),
-      ",": () => this.command("step_back"),
-      " ": () => this.command(this.frame?.status === "running" ? "pause" : "play"),
+      ".": () => this.command(...STEP_ON),
+      ",": () => this.command(...STEP_BACK),
+      " ": () => this.command("toggle"),
       "?": () => this.help.show(),
       ArrowLeft: () => this.map.move(0, -1),
       ArrowRight: () => this.map.move(0, 1),
