@@ -3,10 +3,15 @@
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from relaylab import relayfs
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -15,6 +20,7 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 START = "pip install -e . && relaylab demo"
 TEST = 'pip install -e ".[test]" && pytest'
+PYTHON = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
 
 
 def tracked_files() -> list[Path]:
@@ -32,8 +38,8 @@ def tracked_files() -> list[Path]:
 
 
 def test_the_readme_has_exactly_two_set_up_commands() -> None:
-    blocks = re.findall(r"^ *```\n(.*?)\n *```$", README, re.M | re.S)
-    assert [block.strip() for block in blocks] == [START, TEST]
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)\n *```$", README, re.M | re.S)
+    assert [block.strip() for language, block in blocks if not language] == [START, TEST]
 
 
 def test_ci_runs_the_test_command_of_the_readme_and_needs_a_browser() -> None:
@@ -44,9 +50,32 @@ def test_ci_runs_the_test_command_of_the_readme_and_needs_a_browser() -> None:
 
 
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(PYTHON[0], "README.md", "exec"), {})
     assert "['cpu0', 'cpu1']" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounting needs Linux")
+def test_the_second_process_of_the_readme_reads_what_the_first_writes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, owner, reader = PYTHON
+    names: dict[str, Any] = {"relayfs": relayfs}
+    exec(compile(owner, "README.md", "exec"), names)
+    directory = capsys.readouterr().out.strip()
+    fs, chan = names["fs"], names["chan"]
+    with fs:
+        assert chan.write(b"an event", cpu=0)
+        chan.flush()
+        code = "import relaylab\n" + re.sub(r'".*/cpu0"', repr(f"{directory}/cpu0"), reader)
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            while chan.buffers[0].subbufs_consumed == 0:
+                assert process.poll() is None
+                time.sleep(0.01)
+            chan.close()
+            assert process.stdout is not None
+            assert process.stdout.read() == f"0 {np.frombuffer(b'an event', np.uint8)} 4088\n"
+        assert process.returncode == 0
 
 
 def test_every_command_that_the_readme_names_exists() -> None:

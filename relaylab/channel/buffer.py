@@ -279,6 +279,14 @@ class ChannelBuffer:
                 time.sleep(0)
             os.close(descriptor)
 
+    def _abandon(self) -> None:
+        """In the child of a fork: the buffer is the parent's, and its memory is left alone."""
+        self._lifetime = threading.Lock()  # another thread may have held it
+        self._memory.give_back()
+        descriptor, self._eventfd = self._eventfd, None
+        if descriptor is not None:
+            os.close(descriptor)
+
     def _wake_up_descriptor(self) -> int:
         """A new descriptor, readable as long as something is unconsumed, and for ever after close.
 
@@ -291,7 +299,7 @@ class ChannelBuffer:
             self._alive()
             try:
                 if self._eventfd is None:
-                    self._eventfd = _new_eventfd()
+                    self._eventfd = new_eventfd()
                     self._memory.own["eventfd"] = self._eventfd
                     engine.arm(self._memory.handle)
                 return os.dup(self._eventfd)
@@ -302,13 +310,13 @@ class ChannelBuffer:
                     hint="Close files you no longer need, or poll() instead.",
                 ) from error
 
-    def _add_listener(self) -> tuple[int, int]:
-        """An eventfd of its own for a reader that may sleep, and the number of its listener.
+    def _add_listener(self, wake: int) -> int:
+        """The number of a new listener, a reader that may sleep: writing to `wake` wakes it.
 
         Raises
         ------
         ResourceError
-            The system has no descriptor left, or the buffer has its most listeners.
+            The buffer has its most listeners.
         """
         with self._lifetime:
             self._alive()
@@ -320,29 +328,22 @@ class ChannelBuffer:
                     errno=EMFILE,
                     hint="Close files you no longer need.",
                 )
-            try:
-                eventfd = _new_eventfd()
-            except OSError as error:
-                raise ResourceError(
-                    f"a descriptor for {self._path}", errno=error.errno or 0
-                ) from error
             records = self._memory.listeners
             records["armed"][free] = 0
-            records["eventfd"][free] = eventfd
+            records["wake"][free] = wake
             taken.add(free)
             self._memory.own["n_listeners"] = max(taken) + 1
-            return eventfd, free
+            return free
 
-    def _remove_listener(self, eventfd: int, listener: int) -> None:
-        """Take it away and close its eventfd."""
+    def _remove_listener(self, listener: int) -> None:
+        """Take it away; afterwards nobody uses its descriptor."""
         engine.disarm(self._memory.handle, listener)
         with self._lifetime:
             self._listeners.discard(listener)
             self._memory.own["n_listeners"] = max(self._listeners, default=-1) + 1
-        os.close(eventfd)
 
     def _watch(self, listener: int, produced: int, epoch: int) -> None:
-        """Make a listener's eventfd readable once something else than this was produced."""
+        """Wake a listener once something else than this was produced."""
         engine.watch(self._memory.handle, listener, produced, epoch)
 
     def _alive(self) -> Any:
@@ -369,7 +370,13 @@ class ChannelBuffer:
         )
 
 
-def _new_eventfd() -> int:
+def new_eventfd() -> int:
+    """A non-blocking eventfd.
+
+    Raises
+    ------
+    OSError
+    """
     if sys.platform != "linux":
         raise OSError(38, "descriptors to wait on need Linux")
     return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

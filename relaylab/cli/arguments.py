@@ -44,11 +44,31 @@ def add_trace(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_progress(parser: argparse._ActionsContainer) -> None:
+    """Whether there is a progress line."""
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="a progress line on stderr (default: when that is a terminal)",
+    )
+
+
 def trace_path(trace: str | None) -> Path:
     """The file that TRACE means."""
     from relaylab import resources
 
     return resources.trace() if trace is None else Path(trace)
+
+
+def add_paths(parser: argparse.ArgumentParser, nargs: str | None, text: str) -> None:
+    """The positional PATH, of relay files and directories."""
+    parser.add_argument(
+        "paths" if nargs == "+" else "path",
+        nargs=nargs,
+        metavar="PATH",
+        help=f"{text}; absolute, relative to here, or relative to a mount's directory",
+    )
 
 
 def add_channel(

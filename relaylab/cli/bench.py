@@ -40,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print, each figure as soon as it is there."""
     import json
     from dataclasses import asdict
+    from itertools import chain
 
-    from relaylab.cli.measure import all_figures
+    from relaylab.cli import measure, measure_readers
     from relaylab.errors import ConfigError
 
     if args.rounds < 1:
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     figures = []
     if not args.json:
         print(_line("figure", "relaylab", "peer", "ratio or difference", "goal"))
-    for figure in all_figures(args.rounds):
+    every = chain(measure.all_figures(args.rounds), measure_readers.all_figures(args.rounds))
+    for figure in every:
         figures.append(figure)
         if not args.json:
             print(_row(figure), flush=True)
@@ -63,6 +65,8 @@ def _row(figure: "Figure") -> str:
     compared = f"{figure.value:.2f}"
     if not figure.peer_name or figure.value == figure.engine - figure.peer:
         compared = f"{figure.value:+.2f} {figure.unit}" if figure.peer_name else ""
+    elif figure.value == figure.engine:
+        compared = f"({figure.engine / figure.peer:.2f} x)"  # the goal is for the engine's alone
     else:
         compared += " x"
     peer = f"{figure.peer_name} {figure.peer:.2f}" if figure.peer_name else ""

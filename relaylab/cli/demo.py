@@ -10,7 +10,9 @@ examples:
   relaylab demo                                 the recorded trace, in the browser
   relaylab demo mytrace.csv.gz --speed 0.1      a trace of your own, ten times slower
   relaylab demo --subbuf-size 64k --n-subbufs 2 few large sub-buffers: watch it lose events
-  relaylab demo --no-browser --port 8866        only print the address"""
+  relaylab demo --no-browser --port 8866        only print the address
+  relaylab demo --attach /run/user/1000/relaylab/fs-4711-0/cpu0
+                                                watch a channel of another process"""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -41,6 +43,7 @@ def register(subparsers: Subparsers) -> None:
         help="overwrite the oldest sub-buffer when all are full, instead of losing new events",
     )
     add_speed(parser)
+    add_attach(parser)
     parser.add_argument(
         "--port", type=int, metavar="N", help="port on localhost (default: a free one)"
     )
@@ -48,24 +51,71 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compile the engine, then serve the page until Ctrl-C."""
-    import os
-
-    from relaylab import resources
-    from relaylab.core.prepare import prepare
+    """Look at what was asked for, then serve the page until Ctrl-C."""
     from relaylab.lab.options import to_environment
-    from relaylab.lab.serve import serve
     from relaylab.workload import load
 
+    if args.attach is not None:
+        _refuse_the_rest(args)
+        return serve_attached(args)
     if args.trace is not None:
         load(args.trace)  # a trace that cannot be read is told here, not on the page
-    os.environ |= to_environment(
+    environment = to_environment(
         trace=args.trace,
         subbuf_size=args.subbuf_size,
         n_subbufs=args.n_subbufs,
         overwrite=args.overwrite,
         speed=args.speed,
     )
+    return _serve(environment, args)
+
+
+def add_attach(parser: argparse._ActionsContainer) -> None:
+    """--attach: what the workbench looks at."""
+    parser.add_argument(
+        "--attach",
+        metavar="PATH",
+        help="watch the channel of another process, read-only, in the browser; PATH is one of its "
+        "files or their directory: absolute, relative to here, or relative to a mount's directory",
+    )
+
+
+def serve_attached(args: argparse.Namespace) -> int:
+    """Serve a page that watches the channel at ``args.attach``.
+
+    Raises
+    ------
+    FileError, ResourceError
+        It cannot be opened; nothing was started.
+    """
+    from relaylab.cli.finding import find
+    from relaylab.lab.options import to_environment
+
+    path = find([args.attach])[0].path
+    return _serve(to_environment(attach=path), args)
+
+
+def _refuse_the_rest(args: argparse.Namespace) -> None:
+    from relaylab.errors import ConfigError
+
+    given = args.trace, args.subbuf_size, args.n_subbufs, args.overwrite or None
+    if args.speed != 1.0 or any(value is not None for value in given):
+        raise ConfigError(
+            "--attach only looks on: it takes no trace, size, mode or speed",
+            passed=args.attach,
+            hint="Leave the other options out.",
+        )
+
+
+def _serve(environment: dict[str, str], args: argparse.Namespace) -> int:
+    """Compile the engine, then serve the page until Ctrl-C."""
+    import os
+
+    from relaylab import resources
+    from relaylab.core.prepare import prepare
+    from relaylab.lab.serve import serve
+
+    os.environ |= environment
     prepare(_show_progress)
     serve(
         resources.notebooks() / "workbench.ipynb",

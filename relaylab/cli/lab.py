@@ -3,12 +3,14 @@
 import argparse
 
 from relaylab.cli.arguments import Subparsers, add_command
+from relaylab.cli.demo import add_attach, serve_attached
 
 _EXAMPLES = """\
 examples:
   relaylab lab                       open the notebooks in the browser
   relaylab lab --to ~/relaylab       copy them there first, to change and keep them
-  relaylab lab -- --allow-root       pass an option on to JupyterLab"""
+  relaylab lab -- --allow-root       pass an option on to JupyterLab
+  relaylab lab --attach cpu0         watch a channel of another process; needs no JupyterLab"""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -26,6 +28,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="DIR",
         help="copy the notebooks to DIR, which keeps what it has, and open it",
     )
+    add_attach(parser)
     parser.add_argument(
         "--port", type=int, metavar="N", help="port on localhost (default: a free one)"
     )
@@ -40,6 +43,14 @@ def run(args: argparse.Namespace) -> int:
     from relaylab import resources
     from relaylab.errors import ConfigError
 
+    if args.attach is not None:
+        if args.to is not None or args.arguments:
+            raise ConfigError(
+                "--attach opens no notebooks",
+                passed=args.attach,
+                hint="Leave --to and arguments for JupyterLab out.",
+            )
+        return serve_attached(args)
     root = resources.notebooks() if args.to is None else _copied(args.to)
     try:
         from jupyterlab.labapp import LabApp

@@ -5,7 +5,11 @@ import importlib
 
 import relaylab
 
-COMMANDS = ("demo", "lab", "replay", "bench", "completion")
+COMMANDS = (
+    *("demo", "lab", "replay"),
+    *("mounts", "ls", "stat", "tail", "cat", "dump"),  # files of other processes
+    *("bench", "completion"),
+)
 
 _DESCRIPTION = """\
 relayfs (Linux, 2005) rebuilt exactly over shared memory, and shown live.
@@ -18,6 +22,8 @@ examples:
   relaylab demo                            the workbench in your browser, on a recorded trace
   relaylab replay                          the same trace without a screen, as a table
   relaylab replay t.csv.gz --subbuf-size 16k --n-subbufs 8 --json
+  relaylab ls                              the relay files of running programs
+  relaylab dump trace --out out            what its CPUs produce, to a file each
   relaylab lab                             the notebooks in JupyterLab
   relaylab bench                           how fast the engine is on this machine
   eval "$(relaylab completion bash)"       completion in this shell

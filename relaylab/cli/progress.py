@@ -43,14 +43,33 @@ class ProgressLine:
         if self._length:
             print(file=self._stream, flush=True)
 
-    def update(self, share: float, note: str = "") -> None:
-        """Show that `share` (0 .. 1) is done, with a note, at most ten times a second."""
+    @property
+    def is_due(self) -> bool:
+        """Whether `update` would show something now: a line that is costly to make need not be."""
+        return self._shown and time.monotonic() >= self._next
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is somebody to show it to."""
+        return self._shown
+
+    def update(self, share: float | None, note: str = "") -> None:
+        """Show that `share` (0 .. 1) is done, with a note, at most ten times a second.
+
+        None for what has no end that is known.
+        """
         now = time.monotonic()
-        last = share >= 1 and self._length > 0
+        last = share is not None and share >= 1 and self._length > 0
         if not self._shown or (now < self._next and not last):
             return
         self._next = now + _EVERY_S
-        full = round(_WIDTH * min(1.0, max(0.0, share)))
-        line = f"{self._title} [{'#' * full}{'.' * (_WIDTH - full)}] {share:4.0%}  {note}".rstrip()
+        line = f"{self._title} {_bar(share)}{note}".rstrip()
         print(f"\r{line:<{self._length}}", end="", file=self._stream, flush=True)
         self._length = len(line)
+
+
+def _bar(share: float | None) -> str:
+    if share is None:
+        return " "
+    full = round(_WIDTH * min(1.0, max(0.0, share)))
+    return f"[{'#' * full}{'.' * (_WIDTH - full)}] {share:4.0%}  "

@@ -66,12 +66,7 @@ def register(subparsers: arguments.Subparsers) -> None:
     )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object")
-    output.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="a progress line on stderr (default: when that is a terminal)",
-    )
+    arguments.add_progress(output)
 
 
 def run(args: argparse.Namespace) -> int:

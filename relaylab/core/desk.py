@@ -3,6 +3,9 @@
 A reader writes what it asks for into its letterbox, a page of its own, and rings its bell, an
 eventfd. The loop here holds no GIL, so that consuming goes on whatever the owner's Python does.
 Nothing in a letterbox is trusted: the worst a reader can do is consume what was produced.
+
+A writer whose buffer is full answers the letters about it itself, before it loses an event: on a
+busy machine the loop here may have to wait for a processor.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from relaylab.core.addresses import control_at, desk_at, letterbox_at, own_at, u32_at
-from relaylab.core.atomics import load_acquire, replace_if, store_release
+from relaylab.core.atomics import exchange, fetch_add, load_acquire, replace_if, store_release
 from relaylab.core.jit import njit
-from relaylab.core.layout import DESK, LETTERBOX, offset_of
+from relaylab.core.layout import DESK, LETTERBOX, LISTENER, OWN, offset_of
 from relaylab.core.listeners import arm_listener, watch_listener
 from relaylab.core.readers import consumed, consumed_through
 from relaylab.core.system import (
@@ -33,6 +36,7 @@ WATCH: Final = 8  # the same, but at once if not `first` is produced in the epoc
 FREE: Final = 0
 WAITING: Final = 1
 SERVED: Final = 2
+RUNG: Final = 3  # served, and its bell rang meanwhile
 
 EVENTS: Final = 64  # bells heard at once
 
@@ -40,6 +44,9 @@ _STATE = offset_of(DESK, "state")
 _POSTS = offset_of(LETTERBOX, "posts")
 _ANSWERED = offset_of(LETTERBOX, "answered")
 _WAITING = offset_of(LETTERBOX, "waiting")
+_LISTENER_PLACE = offset_of(LISTENER, "place")
+_LISTENER = LISTENER.itemsize
+_WAKING = offset_of(OWN, "waking")
 _PLACE = DESK.itemsize
 _WORDS = EPOLL_EVENT_BYTES // 4
 _DATA = EPOLL_EVENT_DATA // 4
@@ -74,14 +81,38 @@ def serve(epoll: int, desk: int, events: int, stop: int) -> None:
             bell = int(heard[i * _WORDS + _DATA])
             if bell == stop:
                 return
-            _answer(desk + bell * _PLACE)
+            _answer_bell(desk + bell * _PLACE)
 
 
 @njit()
-def _answer(place: int) -> None:
-    if replace_if(place + _STATE, WAITING, SERVED):
+def answer_all(own: Any) -> None:
+    """Answer the letters of a buffer's readers, on whatever thread."""
+    fetch_add(own.handle + _WAKING, 1)  # until it is 0 again no place may be given back
+    for i in range(own.n_listeners):
+        place = load_acquire(own.listeners + i * _LISTENER + _LISTENER_PLACE)
+        if place != 0 and replace_if(place + _STATE, WAITING, SERVED):
+            _serve_place(place)
+    fetch_add(own.handle + _WAKING, -1)
+
+
+@njit()
+def _answer_bell(place: int) -> None:
+    """Answer a letter, or see to it that whoever is at this place looks for it once more."""
+    while not replace_if(place + _STATE, WAITING, SERVED):
+        if replace_if(place + _STATE, SERVED, RUNG):
+            return
+        if load_acquire(place + _STATE) in (FREE, RUNG):
+            return
+    _serve_place(place)
+
+
+@njit()
+def _serve_place(place: int) -> None:
+    while True:
         _read_letter(desk_at(place))
-        store_release(place + _STATE, WAITING)
+        if replace_if(place + _STATE, SERVED, WAITING):
+            return
+        exchange(place + _STATE, SERVED)  # a fence: the letter that rang is there
 
 
 @njit()
@@ -105,7 +136,7 @@ def _read_letter(desk: Any) -> None:
     elif asks & WATCH:
         watch_listener(buf, own, desk.listener, first, second)
     desk.answered = posts
-    store_release(desk.letterbox + _ANSWERED, posts)
+    exchange(desk.letterbox + _ANSWERED, posts)  # a fence: then see who sleeps, or he sees this
     if load_acquire(desk.letterbox + _WAITING) != 0:
         wake_futex(desk.letterbox + _ANSWERED)
 
@@ -121,6 +152,7 @@ def join(place: int, letterbox: int, handle: int, listener: int) -> None:
     desk.listener = listener
     arm_listener(control_at(own.control), own, listener)
     store_release(place + _STATE, WAITING)
+    store_release(own.listeners + listener * _LISTENER + _LISTENER_PLACE, place)
 
 
 @njit(nogil=True)

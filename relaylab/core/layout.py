@@ -79,7 +79,7 @@ OWN: Final = _lines(
     ("lock",),
     # somebody is to be woken at the next switch
     ("armed",),
-    # who: the eventfds of other processes' readers, see listeners
+    # who: the readers of other processes, see listeners
     ("listeners", "n_listeners", "waking"),
     # the operation under way, which a Python callback may interrupt
     ("operation", "event", "length", "granted", "cause", "locked"),
@@ -92,8 +92,9 @@ OWN: Final = _lines(
 )
 """What only the writing process needs of one buffer. Its address is the handle."""
 
-LISTENER: Final = _lines(("armed", "eventfd"))
-"""A reader of another process that may sleep: whether it is to be woken, and by what."""
+LISTENER: Final = _lines(("armed", "wake", "place"))
+"""A reader of another process that may sleep: whether it is to be woken, by what, and the address
+of its place at the desk, or 0."""
 
 MAX_LISTENERS: Final = PAGE // LISTENER.itemsize  # of one buffer
 

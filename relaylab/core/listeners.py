@@ -1,4 +1,4 @@
-"""Readers of other processes that may sleep: each has an eventfd, which the writer makes readable.
+"""Readers of other processes that may sleep: each has a descriptor that the writer writes to.
 
 A listener is armed while its reader found nothing and may sleep. `own.armed` is set with it, so
 that a switch looks at one word when nobody is to be woken.
@@ -16,6 +16,7 @@ from relaylab.core.system import raise_eventfd, sleep_ns
 
 _SIZE = LISTENER.itemsize
 _LISTENER_ARMED = offset_of(LISTENER, "armed")
+_LISTENER_PLACE = offset_of(LISTENER, "place")
 _ARMED = offset_of(OWN, "armed")
 _WAKING = offset_of(OWN, "waking")
 _PRODUCED = offset_of(CONTROL, "produced")
@@ -62,12 +63,13 @@ def _arm(own: Any, index: int) -> None:
 def _raise(own: Any, index: int) -> None:
     listener = own.listeners + index * _SIZE
     if exchange(listener + _LISTENER_ARMED, 0) != 0:
-        raise_eventfd(listener_at(listener).eventfd)
+        raise_eventfd(listener_at(listener).wake)
 
 
 @njit()
 def disarm_listener(own: Any, index: int) -> None:
-    """Wake it no more. When this returns nobody uses its descriptor."""
+    """Wake it no more. When this returns nobody uses its descriptor, nor its place."""
+    exchange(own.listeners + index * _SIZE + _LISTENER_PLACE, 0)
     exchange(own.listeners + index * _SIZE + _LISTENER_ARMED, 0)
     while load_acquire(own.handle + _WAKING) != 0:
         sleep_ns(0)

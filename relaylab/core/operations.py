@@ -377,14 +377,14 @@ def arm(handle: int) -> None:
 
 @njit()
 def watch(handle: int, listener: int, produced: int, epoch: int) -> None:
-    """Make a listener's eventfd readable once something else than this was produced."""
+    """Wake a listener once something else than this was produced."""
     own = own_at(handle)
     watch_listener(control_at(own.control), own, listener, produced, epoch)
 
 
 @njit(nogil=True)
 def disarm(handle: int, listener: int) -> None:
-    """Leave a listener's eventfd alone from here on."""
+    """Leave a listener's descriptor alone from here on."""
     disarm_listener(own_at(handle), listener)
 
 

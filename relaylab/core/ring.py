@@ -15,6 +15,7 @@ from relaylab.core import losses
 from relaylab.core.addresses import copy, u32_at
 from relaylab.core.atomics import add_u32, fence, fetch_add, store_release
 from relaylab.core.clients import PYTHON, RESERVE_OUT_OF_RANGE, answer_notice, answer_start
+from relaylab.core.desk import answer_all
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, offset_of
@@ -170,6 +171,8 @@ def switch(buf: Any, own: Any, length: int) -> int:
     Returns `length`, 0 if there is no room for an event, or ASK.
     """
     own.length = length
+    if own.n_listeners != 0 and is_full(buf):
+        answer_all(own)  # what readers have consumed by now counts
     enter_edge(own.control + EDGE)  # a consumer changes both at once
     unfull = buf.unfull != 0
     buf.unfull = 0
@@ -225,7 +228,8 @@ def _advance(buf: Any, own: Any, old: int, granted: int) -> int:
     """Move the data pointer to the physically next sub-buffer and begin it."""
     new = buf.produced % buf.n_subbufs
     padding = u32_at(own.padding, buf.n_subbufs)
-    buf.opened += 1  # before its bytes change: the edge that follows is a fence
+    buf.opened += 1
+    fence()  # its bytes change after that, never before
     enter_edge(own.control + EDGE)
     following = buf.data_start + buf.subbuf_size
     buf.data_start = following if following < buf.subbuf_size * buf.n_subbufs else 0

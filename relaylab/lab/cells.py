@@ -5,22 +5,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaylab.lab.frame import CPU, Cells, CellState, CpuFlag
+from relaylab.lab.frame import CPU, WATCHED, Cells, CellState, CpuFlag
 
 
-def cells_of(snapshot: Any, reading: NDArray[np.int64], subbuf_size: int, n_subbufs: int) -> Cells:
+def cells_of(
+    snapshot: Any,
+    reading: NDArray[np.int64],
+    subbuf_size: int,
+    n_subbufs: int,
+    watching: NDArray[np.int64] | None = None,
+) -> Cells:
     """The cells of a channel.
 
     Parameters
     ----------
     snapshot : object
         ``chan.snapshot()``.
-    reading : ndarray of int64, shape (n_cpus,)
-        The sub-buffer that a reader works on, -1 for none.
+    reading : ndarray of int64, shape (readers, n_cpus) or (n_cpus,)
+        The sub-buffers that consuming readers work on, -1 for none.
     subbuf_size : int
         Bytes of a sub-buffer.
     n_subbufs : int
         Sub-buffers of a buffer.
+    watching : ndarray of int64, shape (readers, n_cpus), optional
+        Those that readers look at which only watch.
 
     Returns
     -------
@@ -43,13 +51,15 @@ def cells_of(snapshot: Any, reading: NDArray[np.int64], subbuf_size: int, n_subb
     state = np.full(padding.shape, CellState.EMPTY, np.uint8)
     state[unread] = CellState.READY
     state[overwrote] = CellState.OVERWRITTEN
-    state[index == reading[:, None]] = CellState.READING
+    state[_marked(reading, padding.shape)] = CellState.READING
     is_writing = index == writing
     state[is_writing & ~full] = CellState.WRITING
     state[is_writing & full] = CellState.FULL
 
     used = np.where(is_writing, snapshot.offset.astype(np.int64)[:, None], subbuf_size - padding)
     occupied = state != CellState.EMPTY
+    if watching is not None:
+        state[_marked(watching, padding.shape)] |= WATCHED
     open_now = is_writing & ~full
     return Cells(
         np.arange(padding.size, dtype=np.uint32),
@@ -67,8 +77,8 @@ def cpus_of(snapshot: Any, reading: NDArray[np.int64], stats: list[Any]) -> NDAr
     ----------
     snapshot : object
         ``chan.snapshot()``.
-    reading : ndarray of int64, shape (n_cpus,)
-        The sub-buffer that a reader works on, -1 for none.
+    reading : ndarray of int64, shape (readers, n_cpus) or (n_cpus,)
+        The sub-buffers that consuming readers work on, -1 for none.
     stats : list
         ``buf.stats`` of each buffer.
 
@@ -81,7 +91,7 @@ def cpus_of(snapshot: Any, reading: NDArray[np.int64], stats: list[Any]) -> NDAr
     cpus["consumed"] = snapshot.subbufs_consumed
     cpus["offset"] = snapshot.offset
     cpus["data_index"] = snapshot.data_index
-    cpus["reading"] = reading
+    cpus["reading"] = np.max(np.atleast_2d(reading), axis=0, initial=-1)
     cpus["refcount"] = snapshot.refcount
     cpus["written"] = [s.written for s in stats]
     cpus["lost"] = [s.lost_full + s.lost_unfull + s.lost_too_large for s in stats]
@@ -93,6 +103,15 @@ def cpus_of(snapshot: Any, reading: NDArray[np.int64], stats: list[Any]) -> NDAr
         | np.where(snapshot.is_empty, CpuFlag.EMPTY, 0)
     )
     return cpus
+
+
+def _marked(places: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The cells, of shape (n_cpus, n_subbufs), at which some reader is."""
+    at = np.zeros(shape, np.bool_)
+    for row in np.atleast_2d(places):
+        cpus = np.flatnonzero(row >= 0)
+        at[cpus, row[cpus]] = True
+    return at
 
 
 def _fraction(count: NDArray[Any], of: int) -> NDArray[np.uint16]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab import units
+from relaylab.core.journal import Kind
 from relaylab.lab.frame import LINES, RECORD, Frame, FrameFlag
 from relaylab.lab.inspector import Inspector
 from relaylab.lab.moment import Moment
@@ -14,6 +15,9 @@ from relaylab.lab.settings import exact_size
 
 RECORDS_SHOWN = 60
 RECORDS_PER_FRAME = 20
+RARE = (Kind.OPEN, Kind.CLOSE, Kind.FLUSH, Kind.RESET, Kind.MAPPED, Kind.UNMAPPED)
+"""What is told however much else happens: it comes from people and readers, not from events."""
+MOST_RARE = 20
 
 
 class Composer:
@@ -22,6 +26,7 @@ class Composer:
     def __init__(self) -> None:
         self.generation = 0
         self._recent: deque[np.void] = deque(maxlen=RECORDS_SHOWN)
+        self._rare: deque[np.void] = deque(maxlen=MOST_RARE)
         self._pending: list[np.void] = []
         self._skipped = 0
         self._origin_ns: int | None = None
@@ -33,6 +38,7 @@ class Composer:
         """A new channel: nothing of the old one is shown any more."""
         self.generation += 1
         self._recent.clear()
+        self._rare.clear()
         self._pending = []
         self._skipped = 0
         self._origin_ns = 0 if is_virtual else None  # live: the clock of the first record
@@ -46,6 +52,7 @@ class Composer:
     def forget_records(self) -> None:
         """What the list shows is not what led here."""
         self._recent.clear()
+        self._rare.clear()
         self._pending = []
         self._want_all = True
 
@@ -55,17 +62,24 @@ class Composer:
             return
         if self._origin_ns is None:
             self._origin_ns = int(records["t_ns"][0])
-        newest = records[-RECORDS_SHOWN:]
+        is_rare = np.isin(records["kind"], RARE)
+        told = np.flatnonzero(is_rare)[-MOST_RARE:]
+        crowd = np.flatnonzero(~is_rare)[-RECORDS_SHOWN:]
+        newest = records[np.sort(np.concatenate([told, crowd]))]
         shown = np.zeros(len(newest), RECORD)
         for name in ("produced", "value", "subbuf", "cpu", "kind"):
             shown[name] = newest[name]
         shown["t_ns"] = newest["t_ns"] - self._origin_ns
         self._skipped += len(records) - len(newest)
+        rare = shown[np.isin(shown["kind"], RARE)]
+        self._rare.extend(rare)
         self._recent.extend(shown)
         self._pending.extend(shown)
-        surplus = max(0, len(self._pending) - RECORDS_PER_FRAME)
-        self._skipped += surplus
-        del self._pending[:surplus]
+        if (surplus := len(self._pending) - RECORDS_PER_FRAME) > 0:
+            is_common = [record["kind"] not in RARE for record in self._pending]
+            gone = set(np.flatnonzero(is_common)[:surplus].tolist())
+            self._pending = [one for i, one in enumerate(self._pending) if i not in gone]
+            self._skipped += len(gone)
 
     def compose(
         self,
@@ -88,13 +102,21 @@ class Composer:
             frame.samples = run.history.all() if everything else run.history.unsent()
             if run.is_virtual:
                 frame.flags |= FrameFlag.VIRTUAL
-        frame.records = _rows(list(self._recent) if everything else self._pending)
+            if run.is_read_only:
+                frame.flags |= FrameFlag.ATTACHED
+        frame.records = _rows(self._known() if everything else self._pending)
         frame.skipped = self._skipped
         if not everything and self._is_old(frame):
             return None
         self._pending, self._skipped, self._want_all = [], 0, False
         self._sent, self._sent_moment = frame, moment
         return frame
+
+    def _known(self) -> list[np.void]:
+        """What a new view is told: the newest, and before them the rare that are older."""
+        recent = list(self._recent)
+        begin = recent[0]["t_ns"] if recent else 0
+        return [one for one in self._rare if one["t_ns"] < begin] + recent
 
     def _describe(self, frame: Frame, moment: Moment, everything: bool) -> None:
         frame.n_subbufs, frame.subbuf_size = moment.n_subbufs, moment.subbuf_size
@@ -128,6 +150,8 @@ class Composer:
         text: dict[str, Any] = {
             "channel": _channel_line(moment, n_cpus),
             "readers": run.readers,
+            "reader_rows": run.reader_rows(),
+            "read": run.subbufs_read,
             "lines": _line_names(n_cpus),
             "position": run.position,
             "n_events": run.n_events,

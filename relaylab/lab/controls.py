@@ -1,4 +1,4 @@
-"""The controls: ipywidgets for channel, writers, readers and time."""
+"""The controls: ipywidgets for channel, time, writers and readers."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,11 +8,16 @@ import ipywidgets as widgets
 from relaylab import units
 from relaylab.errors import ConfigError
 from relaylab.lab.presets import Preset
+from relaylab.lab.readers import Wish
 from relaylab.lab.settings import (
+    ReaderModel,
     Settings,
     check_limits,
     exact_size,
+    format_bandwidth,
     format_speed,
+    parse_bandwidth,
+    parse_latency,
     parse_speed,
 )
 
@@ -36,8 +41,37 @@ class Controls(widgets.HBox):
         self.flush = _button("Flush", "rl-flush", "relay_flush: produce every open sub-buffer")
         self.reset = _button("Reset", "rl-reset", "relay_reset: start every buffer again")
         self.close_channel = _button("Close", "rl-close", "relay_close: end the channel")
-        self.attach = _button("Attach", "rl-attach-reader", "One more reader, through a mapping")
-        self.detach = _button("Detach", "rl-detach-reader", "Take the last reader away")
+        self.attach = _button(
+            "Attach", "rl-attach-reader", "One more reader like this; it maps every buffer"
+        )
+        self.detach = _button(
+            "Detach", "rl-detach-reader", "Take away the reader that was attached last"
+        )
+        self.reader_where = _input(
+            widgets.Dropdown(options=[("this process", False), ("second process", True)]),
+            "where",
+            "rl-reader-where",
+            "Where the next reader runs: here, or as a process of its own that opens the files",
+        )
+        self.reader_does = _input(
+            widgets.Dropdown(options=[("consumes", True), ("only watches", False)]),
+            "does",
+            "rl-reader-does",
+            "Whether the next reader consumes what it reads, or leaves it to others",
+        )
+        self.latency = _input(
+            widgets.Text(continuous_update=False),
+            "latency",
+            "rl-reader-latency",
+            "How long the next reader needs from something being ready to running: 200 us",
+        )
+        self.speed = _input(
+            widgets.Text(continuous_update=False),
+            "speed",
+            "rl-reader-speed",
+            "How fast the next reader reads: 2 GB/s, or max. Readers that are attached keep theirs",
+        )
+        self._per_subbuf_ns = 0
         self.subbuf_size = _input(
             widgets.Text(continuous_update=False),
             _SUBBUF_SIZE,
@@ -92,12 +126,28 @@ class Controls(widgets.HBox):
                     self.reset,
                     self.close_channel,
                 ),
-                _group("Writers", self.preset, self.rate),
-                _group("Readers", self.attach, self.detach),
                 _group("Time", self.time_mode),
+                _group("Writers", self.preset, self.rate),
+                _group(
+                    "Readers",
+                    self.reader_where,
+                    self.reader_does,
+                    self.latency,
+                    self.speed,
+                    self.attach,
+                    self.detach,
+                ),
             ]
         )
         self.add_class("rl-controls")
+
+    def only_watch(self, path: str, pid: int) -> None:
+        """Leave nothing but what can be done with a channel of another process."""
+        whose = widgets.Label(f"{path}, of process {pid}, read-only: only that program changes it")
+        whose.add_class("rl-attached-to")
+        self.close_channel.description = "Stop watching"
+        self.close_channel.tooltip = "Close its file; the channel goes on"
+        self.children = [_group("Attached to", whose, self.close_channel)]
 
     @property
     def sizes(self) -> list[widgets.DOMWidget]:
@@ -128,7 +178,20 @@ class Controls(widgets.HBox):
         self.n_subbufs.value = settings.n_subbufs
         self.n_cpus.value = settings.n_cpus
         self.overwrite.value = settings.overwrite
+        self.latency.value = units.format_duration(settings.reader.latency_ns)
+        self.speed.value = format_bandwidth(settings.reader.bytes_per_s)
+        self._per_subbuf_ns = settings.reader.per_subbuf_ns
         self.show_rate(settings.rate, own_rate)
+
+    def wish(self) -> Wish:
+        """The reader that the inputs describe.
+
+        Raises
+        ------
+        ConfigError
+            A latency or speed that is not allowed.
+        """
+        return Wish(self._reader(), bool(self.reader_does.value), bool(self.reader_where.value))
 
     def show_rate(self, rate: float, own_rate: float) -> None:
         """Put a rate into its input; 0 stands for `own_rate`."""
@@ -145,7 +208,7 @@ class Controls(widgets.HBox):
         """
         for error in self.wrong().values():
             raise error
-        return self._read()
+        return self._read(self.parse_rate(self.rate.value), self._reader())
 
     def wrong(self) -> dict[str, ConfigError]:
         """Why each input that is not allowed is not, by its CSS class."""
@@ -158,6 +221,8 @@ class Controls(widgets.HBox):
             "rl-n-subbufs": lambda: check_limits("n_subbufs", self.n_subbufs.value, _N_SUBBUFS),
             "rl-n-cpus": lambda: check_limits("n_cpus", self.n_cpus.value, _N_CPUS),
             "rl-rate": lambda: self.parse_rate(self.rate.value),
+            "rl-reader-latency": lambda: parse_latency(self.latency.value),
+            "rl-reader-speed": lambda: parse_bandwidth(self.speed.value),
         }
         sizes = list(single)[:3]
         wrong = {name: error for name, check in single.items() if (error := _refusal(check))}
@@ -171,7 +236,8 @@ class Controls(widgets.HBox):
         Parameters
         ----------
         typed : dict
-            "subbuf_size", "n_subbufs", "n_cpus", "rate": texts; "overwrite": bool.
+            "subbuf_size", "n_subbufs", "n_cpus", "rate", "latency", "speed": texts; "overwrite":
+            bool.
 
         Returns
         -------
@@ -180,6 +246,7 @@ class Controls(widgets.HBox):
         """
         self.subbuf_size.value = str(typed["subbuf_size"])
         self.rate.value = str(typed["rate"])
+        self.take_reader(typed)
         self.overwrite.value = bool(typed["overwrite"])
         wrong = {}
         for name, what in (("n_subbufs", _N_SUBBUFS), ("n_cpus", _N_CPUS)):
@@ -192,17 +259,35 @@ class Controls(widgets.HBox):
                 )
         return wrong
 
-    def _memory(self) -> Settings:
-        return self._read(rate=0.0)
+    def take_reader(self, typed: dict[str, Any]) -> None:
+        """Take the texts "latency" and "speed" that the page shows, and "where" and "does".
 
-    def _read(self, rate: float | None = None) -> Settings:
+        The last two are the numbers of options, and may be missing.
+        """
+        self.latency.value = str(typed["latency"])
+        self.speed.value = str(typed["speed"])
+        for menu, name in ((self.reader_where, "where"), (self.reader_does, "does")):
+            if name in typed:
+                menu.index = int(typed[name])
+
+    def _memory(self) -> Settings:
+        return self._read(0.0, ReaderModel())
+
+    def _read(self, rate: float, reader: ReaderModel) -> Settings:
         return Settings(
             subbuf_size=units.parse_bytes(self.subbuf_size.value, _SUBBUF_SIZE),
             n_subbufs=self.n_subbufs.value,
             n_cpus=self.n_cpus.value,
             overwrite=self.overwrite.value,
-            rate=self.parse_rate(self.rate.value) if rate is None else rate,
-            reader=self.chosen.settings.reader,
+            rate=rate,
+            reader=reader,
+        )
+
+    def _reader(self) -> ReaderModel:
+        return ReaderModel(
+            latency_ns=parse_latency(self.latency.value),
+            per_subbuf_ns=self._per_subbuf_ns,
+            bytes_per_s=parse_bandwidth(self.speed.value),
         )
 
     def parse_rate(self, text: str) -> float:

@@ -16,6 +16,7 @@ _ORDER = (
     "transport",
     "pending",
     "inputs",
+    "readers",
     "help",
     "view",
 )

@@ -15,7 +15,7 @@ cell index            uint32 x n_cells: cpu * n_subbufs + sub-buffer
 cell fill             uint16 x n_cells: bytes used, in 65535ths of the sub-buffer
 cell padding          uint16 x n_cells: padding, likewise
 cell commit           uint16 x n_cells: committed bytes, likewise
-cell state            uint8 x n_cells: `CellState`
+cell state            uint8 x n_cells: `CellState`, and `WATCHED`
 text                  UTF-8 JSON of text_bytes bytes: caption, position, inspector ...
 memory                the inspected sub-buffer's first memory_bytes bytes
 ====================  ==============================================================
@@ -79,12 +79,17 @@ class CellState(IntEnum):
     FULL = 5
 
 
+WATCHED: Final = 0x80
+"""Set in a cell's state if a reader that only watches looks at it."""
+
+
 class FrameFlag(IntFlag):
     """Bits of a header's flags."""
 
     FULL = 1
     OVERWRITE = 2
     VIRTUAL = 4
+    ATTACHED = 8
 
 
 class CpuFlag(IntFlag):
@@ -157,7 +162,7 @@ class Cells:
     fill, padding, commit : ndarray of uint16
         In 65535ths of the sub-buffer.
     state : ndarray of uint8
-        `CellState`.
+        `CellState`, and `WATCHED`.
     """
 
     index: NDArray[np.uint32]

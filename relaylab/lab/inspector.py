@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from relaylab.lab.frame import CellState
+from relaylab.lab.frame import WATCHED, CellState
 from relaylab.lab.moment import Moment
 
 SHOWN_BYTES = 256
@@ -24,17 +24,16 @@ class Inspector:
         self.selected: tuple[int, int] | None = None
         self._file: Any | None = None
         self._mapping: Any | None = None
-        self._path = ""
+        self._of: tuple[Any, int] | None = None
 
     def select(self, cpu: int, subbuf: int, run: Any) -> None:
         """Look into sub-buffer `subbuf` of CPU `cpu` from now on."""
         self.selected = (cpu, subbuf)
-        path = run.channel.buffers[cpu].path
-        if path != self._path or self._mapping is None:
+        if (run, cpu) != self._of or self._mapping is None:
             self.release()
-            self._path = path
-            if run.fs is not None and not run.channel.closed:
-                self._file = run.fs.open_file(path)
+            self._of = run, cpu
+            self._file = None if run.is_over else run.open_file(cpu)
+            if self._file is not None:
                 self._mapping = self._file.mmap()
 
     def release(self) -> None:
@@ -43,7 +42,7 @@ class Inspector:
             if held is not None:
                 held.close()
         self._mapping = self._file = None
-        self._path = ""
+        self._of = None
 
     def numbers(self, moment: Moment) -> dict[str, Any] | None:
         """What the page shows of the selected sub-buffer; None if nothing is selected."""
@@ -53,7 +52,8 @@ class Inspector:
         size, n = moment.subbuf_size, moment.n_subbufs
         snapshot = moment.snapshot
         produced = int(snapshot.subbufs_produced[cpu])
-        state = CellState(int(moment.cells.state[cpu * n + subbuf]))
+        shown = int(moment.cells.state[cpu * n + subbuf])
+        state = CellState(shown & ~WATCHED)
         is_open = state in (CellState.WRITING, CellState.FULL)
         padding = int(snapshot.padding[cpu, subbuf])
         used = int(snapshot.offset[cpu]) if is_open else size - padding
@@ -61,7 +61,7 @@ class Inspector:
             "cpu": cpu,
             "subbuf": subbuf,
             "state": int(state),
-            "meaning": _MEANING[state],
+            "meaning": _MEANING[state] + ("; a reader looks at it" if shown & WATCHED else ""),
             "sequence": None if produced == 0 and not is_open else _sequence(produced, subbuf, n),
             "used": used,
             "padding": padding,
@@ -78,7 +78,7 @@ class Inspector:
         stop = start + min(SHOWN_BYTES, moment.subbuf_size)
         if self._mapping is not None:
             return bytes(self._mapping.view[start:stop])
-        if not run.channel.closed:
+        if not run.is_over and not run.is_read_only:
             return bytes(run.channel.buffers[cpu].memory[start:stop])
         return b""
 

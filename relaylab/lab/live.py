@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaylab.errors import ConfigError
 from relaylab.lab.history import SECONDS, History
 from relaylab.lab.moment import Moment
 from relaylab.lab.opening import open_own
 from relaylab.lab.peaks import Peaks
+from relaylab.lab.readers import Readers, Wish
 from relaylab.lab.settings import Settings
 from relaylab.workload import Workload
-from relaylab.workload.live import Drain, Writers
+from relaylab.workload.live import Writers
 
 _JOIN_S = 2.0
 
@@ -31,7 +33,8 @@ class LiveRun:
         A channel of the user's own. None: one is opened.
     """
 
-    is_virtual = False
+    is_virtual = is_read_only = False
+    end_status = "closed"
 
     def __init__(
         self,
@@ -56,8 +59,8 @@ class LiveRun:
         self._peaks = Peaks(np.zeros(channel.n_cpus, np.int64))
         self._begin_history()
         self.writers: Any | None = None
-        self.drains: list[Any] = []
-        self._files: list[list[Any]] = []
+        self.attached = Readers(channel, self._map_all, self._paths)
+        self.news = ""
         self.paused = False
         self._opened_s = time.monotonic()
         if workload is not None:
@@ -100,63 +103,102 @@ class LiveRun:
 
     @property
     def readers(self) -> str:
-        """Who reads, for the page."""
-        if not self.drains:
-            return "no reader"
-        count = "1 reader" if len(self.drains) == 1 else f"{len(self.drains)} readers"
-        return f"{count}: {self.settings.reader}"
+        """Who reads, for the page's head; the list says who else."""
+        return "" if self.attached.attached else "no reader"
+
+    def reader_rows(self) -> list[dict[str, Any]]:
+        """The readers, for the page's list."""
+        return [] if self.is_over else self.attached.rows()
+
+    @property
+    def subbufs_read(self) -> int:
+        """Sub-buffers that the readers have read, those that are gone as well."""
+        return self.attached.subbufs_read
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the channel was closed."""
+        return bool(self.channel.closed)
 
     def loss_marks(self) -> list[int]:
         """Positions of losses, which a live run does not know beforehand."""
         return []
 
     def advance(self) -> None:
-        """Nothing to do: the threads move a live run."""
+        """Notice readers that have ended; the threads move a live run by themselves."""
+        for reader in self.attached.look():
+            freed = "its mappings are gone with it"
+            self.news = f"Reader {reader.number} detached: {reader.ended}; {freed}."
+
+    def take_news(self) -> str:
+        """What happened by itself since the last call, in words."""
+        news, self.news = self.news, ""
+        return news
 
     def pause(self) -> None:
         """Hold writers and readers where they are."""
         if not self.paused:
             self.paused = True
             self._opened_s -= time.monotonic()
-        for thread in self._threads():
-            thread.pause()
+        if self.writers is not None:
+            self.writers.pause()
+        self.attached.hold(True)
 
     def resume(self) -> None:
         """Let writers and readers go on."""
         if self.paused:
             self.paused = False
             self._opened_s += time.monotonic()
-        for thread in self._threads():
-            thread.resume()
+        if self.writers is not None:
+            self.writers.resume()
+        self.attached.hold(False)
 
     def set_rate(self, rate: float) -> None:
         """Offer `rate` events a second over all CPUs from now on; 0 is the workload's own pace."""
         if self.writers is not None:
             self.writers.speed = self._speed(rate)
 
-    def attach(self) -> str:
-        """Attach one more in-process reader that drains through a mapping; says what it does."""
-        reader = self.settings.reader
-        drain = Drain(
-            self.channel, latency_ns=reader.latency_ns, per_subbuf_ns=reader.per_subbuf_ns
-        )
-        self._files.append(self._map_all())
-        drain.start()
-        if self.paused:
-            drain.pause()
-        self.drains.append(drain)
-        return f"Reader {len(self.drains)} attached, every buffer mapped: {reader}."
+    def attach(self, wish: Wish | None = None) -> str:
+        """Attach one more reader; says what it does. None: one as the settings say."""
+        reader = self.attached.attach(wish or Wish(self.settings.reader))
+        told = f"Reader {reader.number} attached, every buffer mapped: {reader.wish}."
+        if reader.pid is not None:
+            told = (
+                f"Reader {reader.number} starts as process {reader.pid}, which maps every buffer"
+                f" and {'consumes' if reader.wish.consumes else 'only watches'}:"
+                f" {reader.wish.model}."
+            )
+        return told
 
-    def detach(self) -> str:
-        """Detach the reader attached last; says what that means."""
-        if not self.drains:
+    def detach(self, number: int | None = None) -> str:
+        """Detach a reader, None for the one attached last; says what that means."""
+        reader = self.attached.find(number)
+        if reader is None:
             return "No reader is attached."
-        self._end_reader()
-        if self.drains:
-            return f"Reader detached; {len(self.drains)} still drain the channel."
+        was_there = not reader.ended
+        self.attached.detach(reader)
+        name = f"Reader {reader.number}"
+        if not was_there:
+            return f"{name} removed from the list."
+        consuming = [one for one in self.attached.attached if one.wish.consumes]
+        if not reader.wish.consumes:
+            return f"{name} detached; it only watched, so nothing changes for the writers."
+        if consuming:
+            count = len(consuming)
+            return f"{name} detached; {count} still consume{'s' if count == 1 else ''}."
         if self.channel.overwrite:
-            return "Reader detached: nobody consumes now, unread sub-buffers are overwritten."
-        return "Reader detached: nobody consumes now, so the buffers fill and events are lost."
+            return f"{name} detached: nobody consumes now, unread sub-buffers are overwritten."
+        return f"{name} detached: nobody consumes now, so the buffers fill and events are lost."
+
+    def pause_reader(self, number: int, paused: bool) -> str:
+        """Pause one reader, or let it go on; says what that means."""
+        reader = self.attached.find(number)
+        if reader is None or reader.ended:
+            return "That reader is attached no more."
+        self.attached.pause(reader, paused)
+        if not paused:
+            return f"Reader {number} goes on."
+        return f"Reader {number} stands still and keeps what it has mapped."
 
     def flush(self) -> None:
         """``chan.flush()``."""
@@ -172,11 +214,16 @@ class LiveRun:
         return self.channel.snapshot()
 
     def reading(self) -> NDArray[np.int64]:
-        """The sub-buffer a reader works on, by CPU; -1 for none."""
-        now = np.full(self.channel.n_cpus, -1, np.int64)
-        for drain in self.drains:
-            now = np.maximum(now, drain.reading)
-        return now
+        """Where consuming readers are, by reader and CPU; -1 for none."""
+        return self.attached.reading(consuming=True)
+
+    def watching(self) -> NDArray[np.int64]:
+        """Where those that only watch are, likewise."""
+        return self.attached.reading(consuming=False)
+
+    def open_file(self, cpu: int) -> Any | None:
+        """The file of a CPU's buffer, opened; None if the file system is the user's own."""
+        return None if self.fs is None else self.fs.open_file(self.channel.buffers[cpu].path)
 
     def records(self) -> NDArray[np.void]:
         """What happened since the last call, from the journal."""
@@ -201,36 +248,44 @@ class LiveRun:
             self.history.sample(self.clock_s, peaks, moment.totals)
 
     def stop(self) -> None:
-        """End the threads; the channel stays open."""
+        """End the writers and readers; the channel stays open."""
         writers, self.writers = self.writers, None
         if writers is not None:
-            _end(writers)
-        while self.drains:
-            self._end_reader()
+            writers.stop()
+            if not writers.join(_JOIN_S):
+                raise RuntimeError(f"the writers did not end within {_JOIN_S} s of their stop")
+        self.attached.end()
 
     def close(self) -> None:
-        """End the threads and close the channel."""
+        """End the threads and processes and close the channel."""
         self.stop()
         if not self.channel.closed:
             self.channel.close()
+        if self.fs is not None:
+            self.fs.unmount()
 
     def _map_all(self) -> list[Any]:
         """Open and map every buffer's file, as a reader does.
 
         The files of a channel of the user's own are not known here.
         """
-        if self.fs is None:
-            return []
-        held = []
-        for buf in self.channel.buffers:
-            file = self.fs.open_file(buf.path)
-            held += [file.mmap(), file]
+        held: list[Any] = []
+        for cpu in range(self.channel.n_cpus):
+            file = self.open_file(cpu)
+            if file is not None:
+                held += [file.mmap(), file]
         return held
 
-    def _end_reader(self) -> None:
-        _end(self.drains.pop())
-        for held in self._files.pop():
-            held.close()
+    def _paths(self) -> list[str]:
+        """Where other processes find the files; they are mounted from the first such reader on."""
+        if self.fs is None:
+            raise ConfigError(
+                "a second process cannot find the files of a channel that is your program's",
+                allowed="readers in this process",
+                hint="Press Open for a channel of the workbench's own.",
+            )
+        top = self.fs.mountpoint or self.fs.mount()
+        return [f"{top}/{buf.path}" for buf in self.channel.buffers]
 
     def _begin_history(self) -> None:
         self.history = History()
@@ -242,12 +297,3 @@ class LiveRun:
         if rate == 0 or self.workload is None:
             return 1.0
         return math.inf if math.isinf(rate) else rate / (self.workload.rate or 1.0)
-
-    def _threads(self) -> list[Any]:
-        return [*([] if self.writers is None else [self.writers]), *self.drains]
-
-
-def _end(thread: Any) -> None:
-    thread.stop()
-    if not thread.join(_JOIN_S):
-        raise RuntimeError(f"{type(thread).__name__} did not end within {_JOIN_S} s of its stop")

@@ -66,7 +66,7 @@ def look(run: Any) -> Moment:
 
     Parameters
     ----------
-    run : LiveRun or VirtualRun
+    run : LiveRun, VirtualRun or AttachedRun
         Its channel must not be closed.
 
     Returns
@@ -78,7 +78,9 @@ def look(run: Any) -> Moment:
     stats = [buf.stats for buf in channel.buffers]
     return Moment(
         snapshot=snapshot,
-        cells=cells_of(snapshot, reading, channel.subbuf_size, channel.n_subbufs),
+        cells=cells_of(
+            snapshot, reading, channel.subbuf_size, channel.n_subbufs, run.watching()
+        ),
         cpus=cpus_of(snapshot, reading, stats),
         totals=channel.stats,
         subbuf_size=channel.subbuf_size,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from relaylab.errors import FileError
+from relaylab.lab.attached import AttachedChannel
 from relaylab.lab.settings import Settings
 
 VARIABLE: Final = "RELAYLAB_DEMO"
@@ -13,11 +14,12 @@ VARIABLE: Final = "RELAYLAB_DEMO"
 
 def to_environment(
     *,
-    trace: str | None,
-    subbuf_size: int | None,
-    n_subbufs: int | None,
-    overwrite: bool,
-    speed: float,
+    trace: str | None = None,
+    subbuf_size: int | None = None,
+    n_subbufs: int | None = None,
+    overwrite: bool = False,
+    speed: float = 1.0,
+    attach: str | None = None,
 ) -> dict[str, str]:
     """The environment variable that makes `from_environment` return these options.
 
@@ -26,8 +28,13 @@ def to_environment(
     ConfigError
         A size or count that is not allowed.
     FileError
-        There is no such trace.
+        There is no such trace, or no such relay file.
+    ResourceError
+        The relay file cannot be opened now.
     """
+    if attach is not None:
+        AttachedChannel(attach).close()  # what cannot be opened is told here, not on the page
+        return {VARIABLE: json.dumps({"attach": str(Path(attach).absolute())})}
     sizes = {"subbuf_size": subbuf_size, "n_subbufs": n_subbufs}
     given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     Settings(**given)
@@ -48,4 +55,6 @@ def to_environment(
 def from_environment() -> dict[str, Any]:
     """Keyword arguments for `Workbench`; empty outside ``relaylab demo``."""
     options: dict[str, Any] = json.loads(os.environ.get(VARIABLE, "{}"))
+    if "attach" in options:
+        return {"channel": AttachedChannel(options["attach"])}
     return options

@@ -45,7 +45,7 @@ def trace_preset(path: Path | None = None) -> Preset:
                 subbuf_size=8192,
                 n_subbufs=16,
                 n_cpus=2,
-                reader=ReaderModel(latency_ns=500_000, per_subbuf_ns=1_300_000),
+                reader=ReaderModel(latency_ns=500_000, bytes_per_s=6.3e6),
             ),
         )
     workload = load(path)
@@ -57,7 +57,7 @@ def trace_preset(path: Path | None = None) -> Preset:
             subbuf_size=8192,
             n_subbufs=16,
             n_cpus=workload.n_cpus,
-            reader=ReaderModel(latency_ns=500_000, per_subbuf_ns=1_300_000),
+            reader=ReaderModel(latency_ns=500_000, bytes_per_s=6.3e6),
         ),
     )
 
@@ -78,7 +78,7 @@ def presets(trace: Path | None = None) -> list[Preset]:
                 subbuf_size=4096,
                 n_subbufs=8,
                 n_cpus=4,
-                reader=ReaderModel(latency_ns=2_000_000, per_subbuf_ns=3_000_000),
+                reader=ReaderModel(latency_ns=2_000_000, bytes_per_s=1.4e6),
             ),
         ),
         Preset(
@@ -89,7 +89,7 @@ def presets(trace: Path | None = None) -> list[Preset]:
                 subbuf_size=4096,
                 n_subbufs=8,
                 n_cpus=4,
-                reader=ReaderModel(latency_ns=5_000_000, per_subbuf_ns=1_000_000),
+                reader=ReaderModel(latency_ns=5_000_000, bytes_per_s=4e6),
             ),
         ),
         Preset(
@@ -101,7 +101,7 @@ def presets(trace: Path | None = None) -> list[Preset]:
                 n_subbufs=64,
                 n_cpus=8,
                 rate=FULL_SPEED,
-                reader=ReaderModel(latency_ns=0, per_subbuf_ns=100_000),
+                reader=ReaderModel(latency_ns=0, bytes_per_s=160e6),
             ),
         ),
         Preset(
@@ -113,7 +113,7 @@ def presets(trace: Path | None = None) -> list[Preset]:
                 n_subbufs=8,
                 n_cpus=2,
                 overwrite=True,
-                reader=ReaderModel(latency_ns=0, per_subbuf_ns=200_000_000),
+                reader=ReaderModel(latency_ns=0, bytes_per_s=20e3),
             ),
         ),
     ]

@@ -22,6 +22,7 @@ from relaylab.lab.frame import encode
 from relaylab.lab.inspector import Inspector
 from relaylab.lab.live import LiveRun
 from relaylab.lab.moment import Moment, look
+from relaylab.lab.readers import Wish
 from relaylab.lab.seek import Seek
 from relaylab.lab.virtual import VirtualRun
 
@@ -126,8 +127,10 @@ class Session:
         run = self._run
         if self._error:
             return "error"
-        if run is None or run.channel.closed:
+        if run is None:
             return "closed"
+        if run.is_over:
+            return str(run.end_status)
         if run.is_running:
             return "running"
         return "paused" if run.paused else "idle"
@@ -135,7 +138,7 @@ class Session:
     def state(self) -> dict[str, Any]:
         """What the page shows, as numbers; taken now if the channel is open."""
         run, moment = self._run, self._moment
-        if run is not None and not run.channel.closed:
+        if run is not None and not run.is_over:
             moment = look(run)
         numbers = {} if moment is None else moment.state()
         mode = "virtual" if run is not None and run.is_virtual else "live"
@@ -185,7 +188,7 @@ class Session:
     def _arrive(self) -> None:
         """Go where the scrub bar was moved to."""
         run = self._run
-        if run is None or run.channel.closed:
+        if run is None or run.is_over:
             self._seek.forget()
         elif self._seek.go(run):
             self._composer.want_all()
@@ -212,12 +215,14 @@ class Session:
         now = time.monotonic()
         self._beat(now)
         run = self._run
-        if run is not None and not run.channel.closed and not self._error:
+        if run is not None and not run.is_over and not self._error:
             if run.error is not None:
                 raise run.error
             self._arrive()
             run.advance()
             self._observe(run, now)
+            if news := run.take_news():
+                (self._caption.hold if run.is_over else self._tell)(news)
         self._tell_status()
         if self._flow.may_send(now):
             self._paint()
@@ -258,7 +263,9 @@ class Session:
         self._send({"kind": "beat", "status": self.status}, [])
         self._flow.forget_gone(now)
         run = self._run
-        if not self._flow.has_views and run is not None and run.is_running:
+        if self._flow.has_views or run is None or run.is_read_only:
+            return
+        if run.is_running:
             # Pages that were closed must not leave writers at full speed behind.
             run.pause()
             self._is_unwatched = True
@@ -295,7 +302,7 @@ class Session:
         """A view that is new, or back, gets everything."""
         self._composer.want_all()
         run = self._run
-        if self._is_unwatched and run is not None and not run.channel.closed:
+        if self._is_unwatched and run is not None and not run.is_over:
             run.resume()
             self._caption.say("Somebody looks again: playing on.", time.monotonic())
         self._is_unwatched = False
@@ -336,7 +343,7 @@ class Session:
         """
         if may_be_replaced and serial < self._newest_open:
             return
-        if only_if_open and (self._run is None or self._run.channel.closed):
+        if only_if_open and (self._run is None or self._run.is_over):
             return
         self._start(make, told, is_virtual)
 
@@ -357,8 +364,12 @@ class Session:
         self._observe(run, time.monotonic())
 
     def _do_close(self) -> None:
-        self._close_run()
-        self._caption.hold("Channel closed. Its numbers stay on screen until you open another.")
+        is_others = self._close_run().is_read_only
+        self._caption.hold(
+            "No longer watched; the channel goes on in its process. Its numbers stay on screen."
+            if is_others
+            else "Channel closed. Its numbers stay on screen until you open another."
+        )
 
     def _do_flush(self) -> None:
         self._open_run().flush()
@@ -375,11 +386,15 @@ class Session:
             time.monotonic(),
         )
 
-    def _do_attach(self) -> None:
-        self._caption.say(self._open_run().attach(), time.monotonic())
+    def _do_attach(self, wish: Wish | None = None) -> None:
+        self._tell(self._open_run().attach(wish))
 
-    def _do_detach(self) -> None:
-        self._caption.say(self._open_run().detach(), time.monotonic())
+    def _do_detach(self, number: int | None = None) -> None:
+        """Detach the reader of that number; None: the one attached last."""
+        self._tell(self._open_run().detach(number))
+
+    def _do_pause_reader(self, number: int, paused: bool) -> None:
+        self._tell(self._open_run().pause_reader(number, paused))
 
     # Commands: time -------------------------------------------------------------------------------
 
@@ -406,7 +421,7 @@ class Session:
     def _do_set_time(self, virtual: bool) -> None:
         """The same channel in the other kind of time; takes no notice of what only was typed."""
         run = self._run
-        if run is None or run.channel.closed or self._error:
+        if run is None or run.is_over or run.is_read_only or self._error:
             return
         if run.is_virtual != virtual:
             self._switch_time(run, virtual)
@@ -432,13 +447,15 @@ class Session:
 
     def _open_run(self) -> Any:
         run = self._run
-        if run is None or run.channel.closed or self._error:
+        if run is None or run.is_over or self._error:
             raise RelayError("no channel is open", hint="Press Open first.")
         return run
 
     def _virtual_run(self) -> Any:
         """The run to step in; whoever steps in live time goes to virtual time."""
         run = self._open_run()
+        if run.is_read_only:
+            run.refuse()
         if not run.is_virtual:
             self._switch_time(run, True)
             self._preface = _ENTERED
@@ -461,20 +478,25 @@ class Session:
     def _leave_run(self) -> None:
         """End what is on screen; a channel of the user's own stays open."""
         run = self._run
-        if run is None or run.channel.closed:
+        if run is None:
             return
         run.stop()
         if run.owns_channel:
-            self._moment = look(run)
+            if not run.is_over:
+                self._moment = look(run)
             run.close()
 
-    def _close_run(self) -> None:
+    def _tell(self, text: str) -> None:
+        self._caption.say(text, time.monotonic())
+
+    def _close_run(self) -> Any:
         """Stop the threads, keep the last picture, close the channel."""
         run = self._open_run()
         run.stop()
         self._moment = look(run)
         run.close()
         self._composer.take_records(run.records())
+        return run
 
 
 _Command = tuple[str, dict[str, Any], "Future[Any]"]

@@ -1,15 +1,22 @@
 """What a run is opened with: sizes, CPUs, overwrite, rate and the reader that drains it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relaylab import units
 from relaylab.errors import ConfigError
+from relaylab.workload.reader import Pace
 
 FULL_SPEED = math.inf
 MAX_CPUS = 64
 MAX_SUBBUFS = 4096
 MAX_MEMORY = 2**30
+MAX_LATENCY_NS = 10**10
+
+LATENCY, READER_SPEED = "reader's latency", "reader's speed"
+
+_AT_FULL_SPEED = ("max", "full speed", "inf")
 
 LIMITS = {
     "subbuf_size": (MAX_MEMORY, "bytes"),
@@ -21,7 +28,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class ReaderModel:
-    """A reader that wakes `latency_ns` after a sub-buffer became ready and takes its time for each.
+    """A reader that wakes `latency_ns` after a sub-buffer became ready and takes its time to read.
 
     Attributes
     ----------
@@ -29,14 +36,37 @@ class ReaderModel:
         From ready to running, nanoseconds.
     per_subbuf_ns : int
         For each sub-buffer, nanoseconds.
+    bytes_per_s : float
+        How fast it reads what is in one, bytes a second; infinity is as fast as it can.
     """
 
     latency_ns: int = 0
     per_subbuf_ns: int = 0
+    bytes_per_s: float = FULL_SPEED
 
     def __str__(self) -> str:
-        latency = units.format_duration(self.latency_ns)
-        return f"{latency} latency, {units.format_duration(self.per_subbuf_ns)} a sub-buffer"
+        parts = [f"{units.format_duration(self.latency_ns)} latency"]
+        if self.per_subbuf_ns:
+            parts.append(f"{units.format_duration(self.per_subbuf_ns)} a sub-buffer")
+        if self.bytes_per_s < FULL_SPEED or not self.per_subbuf_ns:
+            parts.append(format_bandwidth(self.bytes_per_s))
+        return ", ".join(parts)
+
+    @property
+    def brief(self) -> str:
+        """The same in few letters, for a list."""
+        work = f", {units.format_duration(self.per_subbuf_ns)}" if self.per_subbuf_ns else ""
+        speed = format_bandwidth(self.bytes_per_s)
+        return f"{units.format_duration(self.latency_ns)}{work}, {speed}"
+
+    def work_ns(self, count: int) -> int:
+        """Nanoseconds for a sub-buffer that holds `count` bytes."""
+        return self.per_subbuf_ns + int(1e9 * count / self.bytes_per_s)
+
+    def pace(self) -> Pace:
+        """The same for those who read."""
+        speed = None if self.bytes_per_s == FULL_SPEED else self.bytes_per_s
+        return Pace(self.latency_ns, self.per_subbuf_ns, speed)
 
 
 @dataclass(frozen=True)
@@ -104,6 +134,50 @@ def check_limits(name: str, value: int, what: str = "") -> None:
         )
 
 
+def parse_latency(text: str) -> int:
+    """The latency of a reader that a person typed: "200 us".
+
+    Raises
+    ------
+    ConfigError
+        No duration, or longer than a person would wait.
+    """
+    latency = _parsed(units.parse_duration, text, LATENCY, 'a duration such as "200 us" or "0 ms"')
+    if latency > MAX_LATENCY_NS:
+        raise ConfigError(LATENCY, passed=text, allowed="up to 10 s", hint="Change the input.")
+    return int(latency)
+
+
+def parse_bandwidth(text: str) -> float:
+    """The speed of a reader that a person typed: "2 GB/s", or "max" for as fast as it can.
+
+    Raises
+    ------
+    ConfigError
+        No rate of bytes, or 0.
+    """
+    if text.strip().lower() in _AT_FULL_SPEED:
+        return FULL_SPEED
+    allowed = 'bytes a second, such as "2 GB/s", or "max"'
+    rate = float(_parsed(units.parse_bandwidth, text, READER_SPEED, allowed))
+    if rate < 1:
+        hint = "To halt a reader press its Pause."
+        raise ConfigError(READER_SPEED, passed=text, allowed=allowed, hint=hint)
+    return rate
+
+
+def format_bandwidth(rate: float) -> str:
+    """The text that `parse_bandwidth` reads as this rate, to three digits."""
+    return "max" if rate == FULL_SPEED else units.format_bandwidth(rate)
+
+
+def _parsed(parse: Callable[[str, str], float], text: str, what: str, allowed: str) -> float:
+    try:
+        return parse(text, what)
+    except ConfigError as error:
+        raise ConfigError(what, passed=text, allowed=allowed, hint="Change the input.") from error
+
+
 def parse_speed(text: str) -> float:
     """The rate that a person typed: "100 k/s", or "max" for full speed.
 
@@ -122,7 +196,7 @@ def parse_speed(text: str) -> float:
     ConfigError
         No rate, or 0.
     """
-    if text.strip().lower() in ("max", "full speed", "inf"):
+    if text.strip().lower() in _AT_FULL_SPEED:
         return FULL_SPEED
     allowed = 'events a second, such as "100 k/s", or "max"'
     try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from relaylab.errors import EventTooLargeError
 from relaylab.lab.checkpoint import Checkpoint, checkpoint_bytes
 from relaylab.lab.opening import open_own
-from relaylab.lab.settings import Settings
+from relaylab.lab.settings import FULL_SPEED, Settings
 from relaylab.workload import Workload
 
 NEVER: Final = 2**63 - 1
@@ -36,7 +36,7 @@ class Timeline:
     ----------
     settings : Settings
         What to open, and the reader that drains it in virtual time: `latency_ns` after a sub-buffer
-        became ready it runs, takes `per_subbuf_ns` for each, and sleeps when none is left.
+        became ready it runs, takes `work_ns` for each, and sleeps when none is left.
     workload : Workload
         What is written.
 
@@ -118,7 +118,7 @@ class Timeline:
             self.now_ns = done
             self._consume(cpu)
             is_idle = self.channel.buffers[cpu].is_empty
-            self._done_ns[cpu] = NEVER if is_idle else done + self.settings.reader.per_subbuf_ns
+            self._done_ns[cpu] = NEVER if is_idle else done + self._work_ns(cpu)
             self._next_done_ns = min(self._done_ns)
             changed(done)
 
@@ -155,14 +155,11 @@ class Timeline:
     def reading(self) -> NDArray[np.int64]:
         """The sub-buffer that the reader works on, by CPU; -1 for none."""
         n = self.settings.n_subbufs
-        began = self.settings.reader.per_subbuf_ns
-        return np.array(
-            [
-                buf.subbufs_consumed % n if done != NEVER and done - began <= self.now_ns else -1
-                for buf, done in zip(self.channel.buffers, self._done_ns, strict=True)
-            ],
-            np.int64,
-        )
+        reading = np.full(self.settings.n_cpus, -1, np.int64)
+        for cpu, (buf, done) in enumerate(zip(self.channel.buffers, self._done_ns, strict=True)):
+            if done != NEVER and done - self._work_ns(cpu) <= self.now_ns:
+                reading[cpu] = buf.subbufs_consumed % n
+        return reading
 
     def close(self) -> None:
         """Close the channel and forget the checkpoints."""
@@ -192,10 +189,18 @@ class Timeline:
     def _wake_reader(self, cpu: int) -> None:
         buf = self.channel.buffers[cpu]
         if self.has_reader and self._done_ns[cpu] == NEVER and not buf.is_empty:
-            reader = self.settings.reader
             # A reader that costs nothing would never let time go on.
-            self._done_ns[cpu] = self.now_ns + max(1, reader.latency_ns + reader.per_subbuf_ns)
+            cost = max(1, self.settings.reader.latency_ns + self._work_ns(cpu))
+            self._done_ns[cpu] = self.now_ns + cost
             self._next_done_ns = min(self._done_ns)
+
+    def _work_ns(self, cpu: int) -> int:
+        """How long the reader takes for the oldest sub-buffer of a CPU."""
+        buf, settings = self.channel.buffers[cpu], self.settings
+        if settings.reader.bytes_per_s == FULL_SPEED:
+            return settings.reader.per_subbuf_ns
+        subbuf = buf.subbufs_consumed % settings.n_subbufs
+        return settings.reader.work_ns(settings.subbuf_size - int(buf.padding[subbuf]))
 
     def _act_here(self, changed: Changed) -> None:
         for action in self._actions.get(self.position, ()):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.lab.caption import describe
+from relaylab.lab.readers import Wish
 from relaylab.lab.settings import Settings
 from relaylab.lab.survey import Survey
 from relaylab.lab.timeline import Timeline
@@ -36,6 +37,8 @@ class VirtualRun:
     """
 
     is_virtual = True
+    is_read_only = False
+    end_status = "closed"
     owns_channel = True
     error: BaseException | None = None
 
@@ -97,6 +100,20 @@ class VirtualRun:
         """Who reads, for the page."""
         return f"1 reader: {self.settings.reader}" if self.timeline.has_reader else "no reader"
 
+    def reader_rows(self) -> list[dict[str, Any]]:
+        """No list: the one reader there is moves with virtual time."""
+        return []
+
+    @property
+    def subbufs_read(self) -> int:
+        """Sub-buffers that the reader has read up to here, since the last reset."""
+        return sum(buf.subbufs_consumed for buf in self.channel.buffers)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the channel was closed."""
+        return bool(self.channel.closed)
+
     def start(self) -> None:
         """Nothing: virtual time moves when it is played or stepped."""
 
@@ -109,8 +126,20 @@ class VirtualRun:
         return self.channel.snapshot()
 
     def reading(self) -> NDArray[np.int64]:
-        """The sub-buffer that the reader works on, by CPU; -1 for none."""
-        return self.timeline.reading()
+        """The sub-buffer that the reader works on, by CPU, shape (1, n_cpus); -1 for none."""
+        return self.timeline.reading()[None, :]
+
+    def watching(self) -> NDArray[np.int64]:
+        """Nobody only watches."""
+        return np.zeros((0, self.settings.n_cpus), np.int64)
+
+    def open_file(self, cpu: int) -> Any:
+        """The file of a CPU's buffer, opened."""
+        return self.fs.open_file(self.channel.buffers[cpu].path)
+
+    def take_news(self) -> str:
+        """The caption says it all."""
+        return ""
 
     def records(self) -> NDArray[np.void]:
         """Transitions since the last call, at their virtual times."""
@@ -181,14 +210,17 @@ class VirtualRun:
         """Reset here, now and whenever this position is passed."""
         self._act("reset")
 
-    def attach(self) -> str:
-        """A reader begins here; says what it does."""
+    def attach(self, wish: Wish | None = None) -> str:
+        """The reader begins here; says what it does."""
         if self.timeline.has_reader:
-            return "A virtual run has one reader, and it is attached."
+            return (
+                "A virtual run has one reader, and it is attached. "
+                "Open gives it another latency or speed."
+            )
         self._act("attach")
         return f"Reader attached from here on: {self.settings.reader}."
 
-    def detach(self) -> str:
+    def detach(self, number: int | None = None) -> str:
         """The reader ends here; says what that means."""
         if not self.timeline.has_reader:
             return "No reader is attached."

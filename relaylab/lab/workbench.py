@@ -2,16 +2,18 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ipywidgets as widgets
 
 from relaylab import units
 from relaylab.errors import ConfigError, RelayError
 from relaylab.lab import figures
+from relaylab.lab.attached import AttachedChannel, AttachedRun
 from relaylab.lab.controls import LIVE, VIRTUAL, Controls
 from relaylab.lab.live import LiveRun
 from relaylab.lab.presets import Preset, presets
@@ -31,7 +33,8 @@ class Workbench(widgets.VBox):
     Parameters
     ----------
     channel : Channel, optional
-        A channel of your own to look at. None: the workbench opens one.
+        A channel of your own to look at. None: the workbench opens one. For one of another
+        process see `attach`.
     workload : Workload or str, optional
         What its writers offer, over and over; a str is the path of a trace. None: the bundled
         LTTng trace, or nothing if a channel is given.
@@ -44,7 +47,7 @@ class Workbench(widgets.VBox):
     speed : float, optional
         Multiple of the workload's own pace; ``math.inf`` is full speed.
     reader : ReaderModel, optional
-        Who drains the channel.
+        Who drains the channel. None: as suits the workload.
 
     Attributes
     ----------
@@ -82,9 +85,10 @@ class Workbench(widgets.VBox):
         self._connect()
         self._reader = reader
         try:
-            preset = self._controls.chosen
-            self._show(preset.settings)
-            if channel is not None:
+            self._show(self._preset_settings())
+            if isinstance(channel, AttachedChannel):
+                self._attach_to(channel)
+            elif channel is not None:
                 self._watch(channel, workload)
             else:
                 self.open(
@@ -99,6 +103,33 @@ class Workbench(widgets.VBox):
             raise
 
     # What the user's Python may call ----------------------------------------------------------
+
+    @classmethod
+    def attach(cls, path: str | os.PathLike[str]) -> Self:
+        """A workbench that watches a channel of another process, read-only.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file of any of the channel's buffers, as `relaylab.mounts` tells.
+
+        Returns
+        -------
+        Workbench
+            Closing it detaches it. It shows ``closed`` once the channel is closed, and
+            ``disconnected`` if its process went away without that.
+
+        Raises
+        ------
+        FileError, ResourceError
+            As `relaylab.open_file`.
+        """
+        channel = AttachedChannel(path)
+        try:
+            return cls(channel)
+        except BaseException:
+            channel.close()
+            raise
 
     @property
     def channel(self) -> Any:
@@ -181,10 +212,12 @@ class Workbench(widgets.VBox):
         controls.flush.on_click(lambda _: session.do("flush"))
         controls.reset.on_click(lambda _: session.do("reset"))
         controls.close_channel.on_click(lambda _: session.do("close"))
-        controls.attach.on_click(lambda _: session.do("attach"))
+        controls.attach.on_click(lambda _: self._guarded(self._attach_as_shown))
         controls.detach.on_click(lambda _: session.do("detach"))
         controls.preset.observe(lambda _: self._guarded(self._take_preset), "value")
         controls.rate.observe(lambda _: self._guarded(self._take_rate), "value")
+        for text in (controls.latency, controls.speed):
+            text.observe(lambda _: self._hint_reader(), "value")
         for size in controls.sizes:
             size.observe(lambda _: self._hint(), "value")
         controls.time_mode.observe(lambda _: self._change_time(), "value")
@@ -198,8 +231,12 @@ class Workbench(widgets.VBox):
             self._session.do(what, view=view, **content)
         elif what in ("select", "play", "pause", "toggle", "move", "scrub"):
             self._session.do(what, **content)
+        elif what in ("detach", "pause_reader"):
+            self._session.do(what, **content)
         elif what == "open":
             self._guarded(lambda: self._open_typed(content))
+        elif what == "attach":
+            self._guarded(lambda: self._attach_typed(content))
         elif what == "ping" and self._session.is_alive:
             self._view.send({"kind": "beat", "status": self._session.status})
         elif what == "bokeh":
@@ -211,7 +248,7 @@ class Workbench(widgets.VBox):
 
     def _show_status(self, status: str) -> None:
         """Buttons that can do nothing now say so."""
-        is_open = status not in ("closed", "error")
+        is_open = status not in ("closed", "disconnected", "error")
         for button in self._controls.needing_a_channel:
             button.disabled = not is_open
 
@@ -255,6 +292,24 @@ class Workbench(widgets.VBox):
         self._show(settings)
         self._open(settings, may_be_replaced=True)
 
+    def _attach_typed(self, typed: dict[str, Any]) -> None:
+        """Attach was pressed in a page whose inputs show this."""
+        with self._showing():
+            self._controls.take_reader(typed)
+        self._attach_as_shown()
+
+    def _attach_as_shown(self) -> None:
+        if self._mark(tell=False).keys() & {"rl-reader-latency", "rl-reader-speed"}:
+            self._mark(tell=True)
+            return
+        self._session.do("attach", wish=self._controls.wish())
+
+    def _hint_reader(self) -> None:
+        """Readers that are attached stay as they are."""
+        if not self._is_showing and not self._mark():
+            text = "That is for the readers you attach from now on; the others keep their pace."
+            self._session.do("say", text=text)
+
     def _mark(
         self, not_taken: dict[str, ConfigError] | None = None, *, tell: bool = False
     ) -> dict[str, ConfigError]:
@@ -274,16 +329,23 @@ class Workbench(widgets.VBox):
         self._session.do("set_time", virtual=self._controls.time_mode.value == VIRTUAL)
 
     def _take_preset(self) -> None:
-        settings = self._controls.chosen.settings
+        settings = self._preset_settings()
         self._show(settings)
         self._open(settings, only_if_open=True)
+
+    def _preset_settings(self) -> Settings:
+        """What the chosen preset opens, with the reader that the program asked for."""
+        settings = self._controls.chosen.settings
+        if self._reader is None:
+            return settings
+        return dataclasses.replace(settings, reader=self._reader)
 
     def _hint(self) -> None:
         """Sizes that differ from the channel's wait for an open; wrong ones are told at once."""
         if self._is_showing or self._mark():
             return
         wanted, run = self._controls.settings(), self._session.run
-        if run is None or run.channel.closed:
+        if run is None or run.is_over:
             return
         now = run.settings
         if (wanted.subbuf_size, wanted.n_subbufs, wanted.n_cpus, wanted.overwrite) != (
@@ -303,8 +365,6 @@ class Workbench(widgets.VBox):
     def _open(
         self, settings: Settings, *, only_if_open: bool = False, may_be_replaced: bool = False
     ) -> Any:
-        if self._reader is not None:
-            settings = dataclasses.replace(settings, reader=self._reader)
         preset = self._controls.chosen
         workload = self._workload(settings.n_cpus)
         is_virtual = self._controls.time_mode.value == VIRTUAL
@@ -321,6 +381,11 @@ class Workbench(widgets.VBox):
             only_if_open=only_if_open,
             may_be_replaced=may_be_replaced,
         )
+
+    def _attach_to(self, channel: AttachedChannel) -> None:
+        self._controls.only_watch(channel.path, channel.pid)
+        told = f"Attached to a channel of process {channel.pid}: what it does is shown here."
+        self._session.do("open", make=lambda: AttachedRun(channel), told=told).result(_WAIT_S)
 
     def _watch(self, channel: Any, workload: Workload | str | Path | None) -> None:
         settings = Settings(

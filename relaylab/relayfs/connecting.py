@@ -7,6 +7,8 @@ import socket
 import stat
 import struct
 import sys
+import time
+from array import array
 from errno import (
     EACCES,
     ECONNREFUSED,
@@ -48,7 +50,7 @@ def connect(path: str) -> socket.socket:
     try:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         peer.settimeout(_WELCOME_S)
-        peer.connect(f"/proc/self/fd/{inode}")  # the very file that was looked at
+        _wait_in_line(peer, f"/proc/self/fd/{inode}")  # the very file that was looked at
         _check_owner(peer, path)
     except OSError as error:
         if peer is not None:
@@ -70,7 +72,7 @@ def receive_welcome(peer: socket.socket, path: str) -> tuple[Welcome, list[int]]
     """
     room = protocol.WELCOME_BYTES + 1
     try:
-        message, descriptors, _, _ = socket.recv_fds(peer, room, protocol.DESCRIPTORS)
+        message, descriptors = _receive(peer, room)
     except TimeoutError:
         raise _refusal(path, ETIMEDOUT) from None
     except OSError as error:
@@ -99,6 +101,30 @@ def receive_welcome(peer: socket.socket, path: str) -> tuple[Welcome, list[int]]
         raise
     peer.settimeout(None)
     return welcome, descriptors
+
+
+def _wait_in_line(peer: socket.socket, address: str) -> None:
+    """Connect, also if so many others do at this moment that there is no room to wait in."""
+    deadline = time.monotonic() + _WELCOME_S
+    while True:
+        try:
+            peer.connect(address)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT)) from None
+            time.sleep(0.005)
+
+
+def _receive(peer: socket.socket, room: int) -> tuple[bytes, list[int]]:
+    """socket.recv_fds, whose descriptors other programs would inherit."""
+    descriptors = array("i")
+    space = socket.CMSG_LEN(protocol.DESCRIPTORS * descriptors.itemsize)
+    message, items, _, _ = peer.recvmsg(room, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in items:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data[: len(data) // descriptors.itemsize * descriptors.itemsize])
+    return message, list(descriptors)
 
 
 def _open_inode(path: str) -> int:

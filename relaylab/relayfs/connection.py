@@ -12,7 +12,7 @@ from relaylab.channel.conversation import report_unraisable
 from relaylab.core.layout import DESK, PAGE
 from relaylab.core.pages import Pages, SharedPage
 from relaylab.core.prepare import engine
-from relaylab.errors import RelayError
+from relaylab.errors import CallbackError, RelayError
 from relaylab.relayfs import protocol
 from relaylab.relayfs.files import Mapping
 from relaylab.relayfs.own import OwnFile
@@ -44,7 +44,7 @@ class Connection:
     def __init__(self, peer: socket.socket, file: OwnFile, desk: Pages) -> None:
         self.socket = peer
         self.file = file
-        self._mappings: list[Mapping] = []
+        self._mappings: list[Mapping | None] = []  # None: buf_mapped failed, the reader did not
         self._buffer = file._buffer
         with contextlib.ExitStack() as undo:
             undo.callback(file.close)
@@ -54,7 +54,12 @@ class Connection:
             undo.callback(os.close, self.bell)
             if self.bell >= len(desk.bytes) // DESK.itemsize:
                 raise OSError(ENFILE, "this process has too many descriptors open")
-            self._wake, self._listener = self._buffer._add_listener()
+            # A pipe, not an eventfd: with one, a reader could make the writer's next wake-up block,
+            # because both would share its flags and its counter.
+            self._asleep, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            undo.callback(os.close, self._asleep)
+            undo.callback(os.close, self._wake)
+            self._listener = self._buffer._add_listener(self._wake)
             undo.pop_all()
         self._place = desk.address + self.bell * DESK.itemsize
         engine.join(
@@ -74,7 +79,7 @@ class Connection:
                 control = files.control.open_readonly()
                 opened.callback(os.close, control)
                 message = self._welcome(files).packed()
-                descriptors = [data, control, self._letterbox.descriptor, self._wake, self.bell]
+                descriptors = [data, control, self._letterbox.descriptor, self._asleep, self.bell]
                 socket.send_fds(self.socket, [message], descriptors)
             except OSError:
                 return False
@@ -107,8 +112,21 @@ class Connection:
             return EINVAL
         if len(self._mappings) >= _MOST_MAPPINGS:
             return EMFILE
-        self._mappings.append(self.file.mmap())
+        try:
+            mapping = self.file.mmap()
+        except CallbackError:
+            self._mappings.append(None)
+            raise
+        if self.closed:  # buf_mapped has unmounted
+            mapping.close()
+        else:
+            self._mappings.append(mapping)
         return 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the reader is gone, or the mount."""
+        return self.socket.fileno() < 0
 
     def unmap(self) -> None:
         """The reader unmapped it.
@@ -121,15 +139,19 @@ class Connection:
         """
         if not self._mappings:
             raise ValueError("an unmap without a map")
-        self._mappings.pop().close()
+        mapping = self._mappings.pop()
+        if mapping is not None:
+            mapping.close()
 
     def close(self) -> None:
         """The reader is gone: do what it asked for last, and forget it."""
         engine.leave(self._place)
-        self._buffer._remove_listener(self._wake, self._listener)
-        os.close(self.bell)
+        self._buffer._remove_listener(self._listener)
+        for descriptor in (self._wake, self._asleep, self.bell):
+            os.close(descriptor)
         self.socket.close()
-        for end in [*(mapping.close for mapping in self._mappings), self.file.close]:
+        mapped = [mapping.close for mapping in self._mappings if mapping is not None]
+        for end in [*mapped, self.file.close]:
             try:
                 end()
             except RelayError as error:  # of the client's buf_unmapped
@@ -139,5 +161,5 @@ class Connection:
     def abandon(self) -> None:
         """In the child of a fork: close the descriptors."""
         self.socket.close()
-        os.close(self.bell)
-        os.close(self._wake)
+        for descriptor in (self._wake, self._asleep, self.bell):
+            os.close(descriptor)

@@ -229,6 +229,11 @@ class RelayFile(ABC):
         if unused:
             self._release()
 
+    def abandon(self) -> None:
+        """In the child of a fork: the open file is the parent's."""
+        self._lock = threading.RLock()  # another thread may have held it
+        self._closed = True
+
     def _unmap(self, mapping: Mapping) -> None:
         try:
             self._tell_unmapped()
@@ -283,6 +288,9 @@ class RelayFile(ABC):
     @abstractmethod
     def _consume_through(self, sequence: int, epoch: int) -> None:
         """Consume up to a sub-buffer of the sequence, unless it was reset since `epoch`."""
+
+    def _settle(self) -> None:
+        """Wait until what was consumed last is consumed."""
 
     @abstractmethod
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
@@ -350,6 +358,10 @@ class Mapping:
                 return
             self._pages = None
         self._on_close(self)
+
+    def abandon(self) -> None:
+        """In the child of a fork: unmap without telling anybody."""
+        self._pages = None
 
     def _mapped(self) -> Any:
         pages = self._pages

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from errno import EBUSY, EISDIR, ENOENT, ENOTEMPTY
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from relaylab.channel import Channel, ChannelBuffer
 from relaylab.channel.arguments import integer
@@ -264,8 +264,8 @@ class RelayFS:
         """
         from relaylab.relayfs.mounting import Mount  # needs Linux
 
-        if mountpoint is not None and not isinstance(mountpoint, str | os.PathLike):
-            raise ConfigError("mountpoint", passed=mountpoint, allowed="a path, or None")
+        if mountpoint is not None:
+            mountpoint = _path(mountpoint)
         with self._lock:
             self._open_or_raise()
             if self._mount is not None:
@@ -306,10 +306,17 @@ class RelayFS:
     def _abandon(self) -> None:
         """In the child of a fork: all of it is the parent's, and nothing here may change it."""
         self._lock = threading.RLock()  # another thread may have held it
-        self._mount = None
         self.closed = True
+        mount, self._mount = self._mount, None
+        if mount is not None:
+            mount.abandon()
         for channel in list(self._channels):
             channel._abandon()
+            for buffer in channel.buffers:
+                buffer._abandon()
+        for file in list(self._files):
+            file.abandon()
+        self._files.clear()
 
     def _open_or_raise(self) -> None:
         if self.closed:
@@ -338,6 +345,13 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _path(value: Any) -> str:
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError("mountpoint", passed=value, allowed="the path of a directory, or None")
+    return text
 
 
 def directory_of(value: Directory | None) -> Directory | None:

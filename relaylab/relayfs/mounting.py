@@ -118,6 +118,8 @@ class Mount:
         """In the child of a fork: the mount is the parent's."""
         if not self._ended:
             self._ended = True
+            _mounts.discard(self)
+            self._files.clear()
             self._server.abandon()
             self._point.release()
             self._entry.abandon()

@@ -36,10 +36,20 @@ from relaylab.errors import EntryExistsError, FileError, ResourceError
 _OTHERS_WRITE: Final = 0o022
 _FOLLOW_NOTHING: Final = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC if os.name == "posix" else 0
 _SCARCE: Final = (EMFILE, ENFILE, ENOMEM)
+_LONGEST_ADDRESS: Final = 107  # bytes of a socket's address
+_PASSING: Final = ".relaylab"  # the name of a socket that is about to get a longer one
 
 
 class Mountpoint:
     """An existing directory, locked, without leftovers.
+
+    Parameters
+    ----------
+    path
+        Of the directory.
+    was_mounted
+        Whether it is known that a file system was mounted there whose owner is gone. Directories
+        without a socket in any of them tell nothing themselves.
 
     Raises
     ------
@@ -49,13 +59,13 @@ class Mountpoint:
     ResourceError
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, was_mounted: bool = False) -> None:
         self.path = path.absolute()
         self._root = _open_directory(self.path)
         try:
             _check_owner(self.path, self._root)
             self._lock()
-            self._clean()
+            self._clean(was_mounted)
         except BaseException:
             os.close(self._root)
             raise
@@ -81,7 +91,7 @@ class Mountpoint:
                 listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 listener.setblocking(False)
                 os.fchmod(listener.fileno(), 0o600)  # it keeps this mode when it gets its name
-                listener.bind(f"/proc/self/fd/{parent}/{name}")  # however long the path is
+                _bind(listener, parent, name)
                 listener.listen(64)
             except OSError as error:
                 if listener is not None:
@@ -112,23 +122,34 @@ class Mountpoint:
                 hint="relaylab.mounts() tells whose. Take another directory.",
             ) from None
 
-    def _clean(self) -> None:
+    def _clean(self, was_mounted: bool) -> None:
         """Remove what an owner that is gone left there, if there is nothing else."""
-        entries = list(_walk(self._root))
-        foreign = [path for path, kind in entries if kind == "foreign"]
-        if foreign or (entries and all(kind == "directory" for _, kind in entries)):
-            raise FileError(
-                f"the directory is not empty: {(foreign or [entries[0][0]])[0]!r} is there",
-                errno=ENOTEMPTY,
-                passed=str(self.path),
-                allowed="an empty directory, or one with what a crashed owner left",
-                hint="Nothing was touched. Take another directory, or move away what is there.",
-            )
+        entries = []
+        try:
+            for path, kind in _walk(self._root):
+                if kind == "foreign":  # look no further: it may be anything, like a home directory
+                    raise self._not_empty(path)
+                entries.append((path, kind))
+        except OSError as error:
+            if isinstance(error, FileError):
+                raise
+            raise self._refusal("", error, "the mount directory cannot be looked through") from error
+        if entries and not was_mounted and all(kind == "directory" for _, kind in entries):
+            raise self._not_empty(entries[0][0])
         for path, kind in reversed(entries):
             if kind == "directory":
                 self.remove_directory(path)
             else:
                 self.remove_socket(path)
+
+    def _not_empty(self, path: str) -> FileError:
+        return FileError(
+            f"the directory is not empty: {path!r} is there",
+            errno=ENOTEMPTY,
+            passed=str(self.path),
+            allowed="an empty directory, or one with what a crashed owner left",
+            hint="Nothing was touched. Take another directory, or move away what is there.",
+        )
 
     @contextlib.contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str]]:
@@ -144,7 +165,9 @@ class Mountpoint:
                 raise self._refusal(path, error) from error
             yield current, name
 
-    def _refusal(self, path: str, error: OSError) -> Exception:
+    def _refusal(
+        self, path: str, error: OSError, what: str = "the name cannot be made in the mount directory"
+    ) -> Exception:
         where = f"{self.path}/{path}"
         if error.errno in (EEXIST, EADDRINUSE):
             return EntryExistsError(
@@ -154,7 +177,7 @@ class Mountpoint:
             )
         kind = ResourceError if error.errno in _SCARCE else FileError
         return kind(
-            f"the name cannot be made in the mount directory: {error.strerror}",
+            f"{what}: {error.strerror}",
             errno=error.errno or 0,
             passed=where,
             hint="Raise the limit (ulimit -n), or open fewer files."
@@ -238,6 +261,23 @@ def _walk(directory: int, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def _is_dead(directory: int, name: str) -> bool:
     """Whether nobody listens to a socket any more."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(f"/proc/self/fd/{directory}/{name}") == ECONNREFUSED
+    inode = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            probe.setblocking(False)
+            return probe.connect_ex(f"/proc/self/fd/{inode}") == ECONNREFUSED
+    finally:
+        os.close(inode)
+
+
+def _bind(listener: socket.socket, parent: int, name: str) -> None:
+    """Give a socket its name in a directory, however long path and name are."""
+    here = f"/proc/self/fd/{parent}"
+    if len(os.fsencode(f"{here}/{name}")) <= _LONGEST_ADDRESS:
+        listener.bind(f"{here}/{name}")
+        return
+    listener.bind(f"{here}/{_PASSING}")
+    try:
+        os.link(_PASSING, name, src_dir_fd=parent, dst_dir_fd=parent)
+    finally:
+        os.unlink(_PASSING, dir_fd=parent)

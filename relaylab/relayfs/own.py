@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.channel import ChannelBuffer
+from relaylab.channel.buffer import new_eventfd
 from relaylab.channel.observing import Stats
 from relaylab.core.journal import Kind
 from relaylab.core.pages import Pages
+from relaylab.errors import ResourceError
 from relaylab.relayfs.files import RelayFile
 
 
@@ -63,6 +65,19 @@ class OwnFile(RelayFile):
                 self._descriptor = self._buffer._wake_up_descriptor()
             return self._descriptor
 
+    def abandon(self) -> None:
+        """In the child of a fork: the open file is the parent's."""
+        super().abandon()
+        self._buffer._abandon()
+        for mapping in self._mappings:
+            mapping.abandon()
+        self._mappings.clear()
+        watch = () if self._watch is None else self._watch[:1]
+        for descriptor in (self._descriptor, *watch):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._descriptor = self._watch = None
+
     def _field(self, name: str) -> int:
         self._open_or_mapped_or_raise()
         return self._buffer._field(name)
@@ -99,7 +114,7 @@ class OwnFile(RelayFile):
         with self._lock:
             self._open_or_mapped_or_raise()
             if self._watch is None:
-                self._watch = self._buffer._add_listener()
+                self._watch = self._new_listener()
             eventfd, listener = self._watch
         try:
             os.eventfd_read(eventfd)
@@ -115,7 +130,22 @@ class OwnFile(RelayFile):
         if descriptor is not None:
             os.close(descriptor)
         if watch is not None:
-            self._buffer._remove_listener(*watch)
+            eventfd, listener = watch
+            self._buffer._remove_listener(listener)
+            os.close(eventfd)
+
+    def _new_listener(self) -> tuple[int, int]:
+        try:
+            eventfd = new_eventfd()
+        except OSError as error:
+            raise ResourceError(
+                f"no descriptor to wait for {self.path}", errno=error.errno or 0
+            ) from error
+        try:
+            return eventfd, self._buffer._add_listener(eventfd)
+        except BaseException:
+            os.close(eventfd)
+            raise
 
     def _release(self) -> None:
         self._forget(self)

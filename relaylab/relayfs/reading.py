@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from relaylab.relayfs.files import RelayFile
+
+
+_TRIES: Final = 16  # to copy a sub-buffer before it is overwritten
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class Place:
 def read(file: RelayFile, timeout: float | None, consume: bool) -> Iterator[Subbuffer]:
     """RelayFile.subbufs."""
     place = Place() if consume else file._place
-    with file.mmap() as mapping:
+    with file.mmap() as mapping, _settled(file):
         memory = mapping.array
         while True:
             found = _next_or_wait(file, memory, place, timeout, consume)
@@ -58,7 +62,7 @@ async def read_async(
 ) -> AsyncIterator[Subbuffer]:
     """RelayFile.subbufs_async."""
     place = Place() if consume else file._place
-    with file.mmap() as mapping:
+    with file.mmap() as mapping, _settled(file):
         while True:
             deadline = None if timeout is None else time.monotonic() + timeout
             while (found := _next(file, mapping.array, place, consume)) is None:
@@ -71,6 +75,15 @@ async def read_async(
             _move_on(file, place, found, consume)
 
 
+@contextlib.contextmanager
+def _settled(file: RelayFile) -> Iterator[None]:
+    """At the end of a loop all that it has consumed is consumed."""
+    try:
+        yield
+    finally:
+        file._settle()
+
+
 def _next_or_wait(
     file: RelayFile,
     memory: NDArray[np.uint8],
@@ -79,21 +92,20 @@ def _next_or_wait(
     consume: bool,
 ) -> Subbuffer | None:
     """The next sub-buffer; None at the end, or if none came for `timeout` seconds."""
-    found = _next(file, memory, place, consume)
-    if found is not None:
-        return found
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while found is None:
+    deadline = None
+    while (found := _next(file, memory, place, consume)) is None:
+        now = time.monotonic()
+        if deadline is None and timeout is not None:
+            deadline = now + timeout
         descriptor = _descriptor(file, place, consume)
         if descriptor is None:
             return _next(file, memory, place, consume)
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        woken = poll.poll(left)
-        found = _next(file, memory, place, consume)
-        if not woken:
-            break
+        left = None if deadline is None else max(0.0, deadline - now)
+        woken = poll.poll(None if left is None else left * 1000)
+        if not woken or left == 0:
+            return _next(file, memory, place, consume)
     return found
 
 
@@ -126,11 +138,17 @@ async def _readable(descriptor: int, deadline: float | None) -> bool:
 def _next(
     file: RelayFile, memory: NDArray[np.uint8], place: Place, consume: bool
 ) -> Subbuffer | None:
-    """The next sub-buffer that is whole, if one is ready."""
+    """The next sub-buffer that is whole, if one is ready.
+
+    None also if the writer overwrites faster than this reader can copy: there is a time to give up.
+    """
     size, n = file.subbuf_size, file.n_subbufs
     must_copy = file.overwrite or not consume
-    while True:
+    for _ in range(_TRIES):
         epoch = file._field("epoch")
+        if place.epoch != epoch and file._field("edge") % 2 and not file.finalized:
+            time.sleep(0)  # a reset may be under way: what it sets is not set yet
+            continue
         consumed, produced = file.subbufs_consumed, file.subbufs_produced
         if place.epoch != epoch:  # at the beginning, or reset
             place.following = consumed if consume or place.epoch < 0 else 0
@@ -154,10 +172,12 @@ def _next(
         if must_copy:
             data = data.copy()
             data.flags.writeable = False
-            whole = file._field("opened") < sequence + n and epoch == file._field("epoch")
-            if not whole:
+            if file._field("opened") >= sequence + n:
                 continue
+        if epoch != file._field("epoch"):
+            continue
         return Subbuffer(index, sequence, data, size - used)
+    return None
 
 
 def _move_on(file: RelayFile, place: Place, found: Subbuffer, consume: bool) -> None:

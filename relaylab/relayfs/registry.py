@@ -81,27 +81,24 @@ class Entry:
         name = f"{os.getpid()}-{next(_numbers)}"
         home = runtime_directory()
         self.path = home / f"fs-{name}" if mountpoint is None else Path(mountpoint)
-        try:
-            if self.is_ours:
-                self.path.mkdir(mode=0o700)
-            entries = home / "mounts"
-            entries.mkdir(mode=0o700, exist_ok=True)
-            self._file = entries / name
-            told = {"path": str(self.path.absolute()), "pid": os.getpid(), "since": time.time()}
-            self._descriptor = os.open(
-                self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-            )
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            os.write(self._descriptor, json.dumps(told).encode())
-        except OSError as error:
-            if self.is_ours:
-                with contextlib.suppress(OSError):
-                    self.path.rmdir()
-            raise ResourceError(
-                f"the mount cannot be noted in {home}: {error.strerror}",
-                errno=error.errno or 0,
-                hint="Is there room on that disk, and a descriptor left (ulimit -n)?",
-            ) from error
+        self._file = home / "mounts" / name
+        told = {"path": str(self.path.absolute()), "pid": os.getpid(), "since": time.time()}
+        with contextlib.ExitStack() as undo:
+            try:
+                if self.is_ours:
+                    self.path.mkdir(mode=0o700)
+                    undo.callback(self.path.rmdir)
+                self._file.parent.mkdir(mode=0o700, exist_ok=True)
+                self._descriptor = os.open(
+                    self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+                )
+                undo.callback(os.close, self._descriptor)
+                undo.callback(self._file.unlink, missing_ok=True)
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                os.write(self._descriptor, json.dumps(told).encode())
+            except OSError as error:
+                raise _no_place(home, error) from error
+            undo.pop_all()
 
     def remove(self) -> None:
         """Take the entry back, and the directory if it was made for it."""
@@ -124,15 +121,20 @@ def runtime_directory() -> Path:
     ------
     FileError
         Somebody else made it, or others can write to it.
+    ResourceError
+        It cannot be made.
     """
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given and Path(given).is_dir() and os.access(given, os.W_OK):
         path = Path(given) / "relaylab"
     else:
         path = Path(tempfile.gettempdir()) / f"relaylab-{os.geteuid()}"
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    found = path.lstat()
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        found = path.lstat()
+    except OSError as error:
+        raise _no_place(path, error) from error
     private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o022
     if not private or found.st_uid != os.geteuid():
         raise FileError(
@@ -145,11 +147,25 @@ def runtime_directory() -> Path:
     return path
 
 
+def _no_place(path: Path, error: OSError) -> ResourceError:
+    return ResourceError(
+        f"the mount cannot be noted in {path}: {error.strerror}",
+        errno=error.errno or 0,
+        hint="Is there room on that disk, and a descriptor left (ulimit -n)?",
+    )
+
+
 def _entries() -> Iterator[tuple[Path, dict[str, Any], bool]]:
     """Each entry: its file, what it tells, and whether its owner lives."""
     directory = runtime_directory() / "mounts"
-    for entry in sorted(directory.glob("*-*")):
-        with contextlib.suppress(OSError, ValueError):
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _no_place(directory, error) from error
+    for entry in map(directory.joinpath, names):
+        with contextlib.suppress(OSError, ValueError, RecursionError):  # damaged, or gone by now
             with entry.open("rb") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -166,12 +182,13 @@ def _clean_up(entry: Path, told: dict[str, Any]) -> None:
     path = Path(str(told.get("path", "")))
     with contextlib.suppress(FileError, ResourceError):
         if told:
-            Mountpoint(path).release()  # cleans
+            Mountpoint(path, was_mounted=True).release()  # cleans
     if path.parent == entry.parent.parent and path.name.startswith("fs-"):
         with contextlib.suppress(OSError):
             path.rmdir()
-    if told or time.time() - entry.stat().st_mtime > 10:  # else it is just being made
-        entry.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        if told or time.time() - entry.stat().st_mtime > 10:  # else it is just being made
+            entry.unlink()
 
 
 def _sockets(path: Path) -> Iterator[str]:

@@ -31,6 +31,10 @@ _PEEK_NOW: Final = 0x42  # MSG_PEEK | MSG_DONTWAIT
 _PATIENCE_NS: Final = 50_000_000  # of a reader before it looks whether the owner still lives
 _GLANCES: Final = 20  # at the answer before it sleeps
 _ANSWERED: Final = offset_of(LETTERBOX, "answered")
+_FIELD: Final = {name: offset_of(CONTROL, name) // 8 for name in CONTROL.names or ()}
+_POSTS, _ASKS, _FIRST, _SECOND, _WAITING = (
+    offset_of(LETTERBOX, name) // 8 for name in ("posts", "asks", "first", "second", "waiting")
+)
 
 _open: Final[weakref.WeakSet[RemoteFile]] = weakref.WeakSet()
 
@@ -97,7 +101,8 @@ class RemoteFile(RelayFile):
                 f"no memory to map the control block of {self.path}", errno=error.errno or ENOMEM
             ) from error
         self._control, self._padding, _ = self.block_of(welcome.cpu)
-        self._box = self._letterbox.bytes[: LETTERBOX.itemsize].view(LETTERBOX)[0]
+        self._words = self._control.view(np.int64).data
+        self._box = self._letterbox.bytes.view(np.int64).data
 
     # The whole channel -----------------------------------------------------------------------
 
@@ -158,7 +163,7 @@ class RemoteFile(RelayFile):
         with self._lock:
             self._open_or_raise()
             if self._epoll is None:
-                # An eventfd alone would never tell that the owner is gone.
+                # The pipe alone would not tell every end of the connection.
                 try:
                     self._epoll = select.epoll()
                     self._epoll.register(self._wake, select.EPOLLIN)
@@ -180,6 +185,7 @@ class RemoteFile(RelayFile):
             else:
                 answered = self._ask(desk.CONSUME, count)
             if not answered:
+                pending = self.subbufs_produced - self.subbufs_consumed
                 self._consumed_after += min(count, max(pending, 0))
 
     def _consume_through(self, sequence: int, epoch: int) -> None:
@@ -187,6 +193,10 @@ class RemoteFile(RelayFile):
             if not self._ask(desk.CONSUME_THROUGH, sequence, epoch, wait=False):
                 behind = sequence + 1 - self.subbufs_consumed
                 self._consumed_after += max(behind, 0)
+
+    def _settle(self) -> None:
+        with self._lock:
+            self._await_answer()
 
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
         with self._lock:
@@ -200,20 +210,23 @@ class RemoteFile(RelayFile):
 
     def _lower_wake(self) -> None:
         try:
-            os.eventfd_read(self._wake)
+            os.read(self._wake, PAGE)
         except BlockingIOError:
             pass  # it was not readable
 
     def _ask(self, asks: int, first: int = 0, second: int = 0, wait: bool = True) -> bool:
         """Post a letter, and wait until it is answered; False if the owner is gone.
 
-        What an earlier letter asked for is done before this one is posted.
+        What an earlier letter asked for is done before this one is posted, or is asked again.
         """
-        if not self._await_answer():
-            return False
         box = self._box
-        box["asks"], box["first"], box["second"] = asks, first, second
-        box["posts"] += 1
+        if self._owner_is_gone:
+            return False
+        goes_on = asks == desk.CONSUME_THROUGH == box[_ASKS] and second == box[_SECOND]
+        if not (goes_on and first >= box[_FIRST]) and not self._await_answer():
+            return False
+        box[_ASKS], box[_FIRST], box[_SECOND] = asks, first, second
+        box[_POSTS] += 1
         try:
             os.eventfd_write(self._bell, 1)  # a system call: what was stored is visible before
         except BlockingIOError:
@@ -222,19 +235,19 @@ class RemoteFile(RelayFile):
 
     def _await_answer(self) -> bool:
         box = self._box
-        posts = box["posts"]
+        posts = box[_POSTS]
         for _ in range(_GLANCES):
-            if box["answered"] == posts:
+            if box[_ANSWERED // 8] == posts:
                 return True
         address = self._letterbox.address + _ANSWERED
-        box["waiting"] = 1
+        box[_WAITING] = 1
         try:
-            while (answered := box["answered"]) != posts:
+            while (answered := box[_ANSWERED // 8]) != posts:
                 if not self._owner_lives():
-                    return bool(box["answered"] == posts)
-                wait_for_futex(address, int(answered), _PATIENCE_NS)
+                    return bool(box[_ANSWERED // 8] == posts)
+                wait_for_futex(address, answered, _PATIENCE_NS)
         finally:
-            box["waiting"] = 0
+            box[_WAITING] = 0
         return True
 
     # The connection --------------------------------------------------------------------------
@@ -249,8 +262,19 @@ class RemoteFile(RelayFile):
             gone = False
         except OSError:  # reset
             gone = True
-        self._owner_is_gone = gone
+        if gone:
+            self._lose_owner()
         return not gone
+
+    def _lose_owner(self) -> None:
+        """The owner is gone; what the last letter asked of it counts all the same."""
+        with self._lock:
+            if not self._owner_is_gone:
+                self._owner_is_gone = True
+                box = self._box
+                if box[_ASKS] == desk.CONSUME_THROUGH and box[_SECOND] == self._word("epoch"):
+                    behind = box[_FIRST] + 1 - self._word("consumed")
+                    self._consumed_after = max(self._consumed_after, behind)
 
     def _request(self, kind: int, length: int = 0) -> int:
         """Tell the owner and wait until it has heard; the errno it answers, 0 if it is gone."""
@@ -261,7 +285,7 @@ class RemoteFile(RelayFile):
             except OSError:
                 answer = b""
             if not answer:
-                self._owner_is_gone = True
+                self._lose_owner()
                 return 0
             return protocol.read_reply(answer)[1]
 
@@ -290,7 +314,10 @@ class RemoteFile(RelayFile):
 
     def _field(self, name: str) -> int:
         self._in_use_or_raise()
-        return int(self._control[name][0])
+        return self._word(name)
+
+    def _word(self, name: str) -> int:
+        return self._words[_FIELD[name]]
 
     def _in_use_or_raise(self) -> None:
         if not self._mappings:
@@ -307,7 +334,7 @@ class RemoteFile(RelayFile):
 
     def abandon(self) -> None:
         """In the child of a fork: the open file is the parent's."""
-        self._closed = True
+        super().abandon()
         self._owner_is_gone = True
         self._stop_waiting()
         self._descriptors.close()

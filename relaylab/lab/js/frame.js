@@ -12,6 +12,10 @@ export const TOTALS = [
 export const FULL = 1;
 export const OVERWRITE = 2;
 export const VIRTUAL = 4;
+export const ATTACHED = 8;
+
+/** Set in a cell's state if a reader that only watches looks at it. */
+export const WATCHED = 0x80;
 
 export const UNFULL = 1;
 export const CPU_FULL = 4;

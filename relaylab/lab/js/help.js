@@ -9,6 +9,7 @@ const VIEWS = [
   ["Ring map", "One row per CPU, one cell per sub-buffer. A cell fills from below as events are written; the line is the write position. The rest of a produced sub-buffer is padding, hatched from the top."],
   ["Full", "All sub-buffers wait to be read: events are lost until the reader consumes one. The first event after that is lost too (at unfull)."],
   ["Overwrite", "A flight recorder loses nothing new, but writes over what nobody read (O, crossed)."],
+  ["Readers", "In this process or as processes of their own, which open, map and read the files like any other program. One that consumes makes room for the writers; where it reads, a cell is green with an r. One that only watches leaves everything as it is; where it looks, a cell has a green frame and an eye. What it was too slow for is counted as skipped."],
   ["Virtual time", "The same engine, one event at a time, in both directions. Each line on the bar is a place where losses begin."],
 ];
 

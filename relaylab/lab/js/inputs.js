@@ -3,7 +3,10 @@
  */
 
 /** By what the kernel calls them. */
-const INPUTS = { subbuf_size: "rl-subbuf-size", n_subbufs: "rl-n-subbufs", n_cpus: "rl-n-cpus", rate: "rl-rate" };
+const INPUTS = {
+  subbuf_size: "rl-subbuf-size", n_subbufs: "rl-n-subbufs", n_cpus: "rl-n-cpus", rate: "rl-rate",
+  latency: "rl-reader-latency", speed: "rl-reader-speed",
+};
 
 export class Inputs {
   /**
@@ -15,24 +18,29 @@ export class Inputs {
     this.root = root;
     this.command = command;
     this.marked = "{}";
-    root.addEventListener("click", (event) => this.#open(event), { capture: true, signal });
+    root.addEventListener("click", (event) => this.#take(event), { capture: true, signal });
     root.addEventListener("click", (event) => this.#follow(event, "button"), { signal });
     root.addEventListener("change", (event) => this.#follow(event, "input, select"), { signal });
   }
 
   /**
-   * Open takes what the inputs show. ipywidgets may still hold back what was typed, until an answer
+   * Open and Attach take what the inputs show. ipywidgets may still hold back what was typed, until an answer
    * to what was typed before has come, so this is told before ipywidgets hears of the press.
    * @param {MouseEvent} event
    */
-  #open(event) {
+  #take(event) {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
-    if (!button?.closest(".rl-open")) return;
+    const command = button?.closest(".rl-open") ? "open" : button?.closest(".rl-attach-reader") ? "attach" : "";
+    if (!command) return;
     event.stopImmediatePropagation();
     /** @type {Record<string, unknown>} */
     const shown = { overwrite: this.#input("rl-overwrite")?.checked };
     for (const [name, css] of Object.entries(INPUTS)) shown[name] = this.#input(css)?.value;
-    this.command("open", shown);
+    if (command === "attach") {
+      shown.where = this.#choice("rl-reader-where");
+      shown.does = this.#choice("rl-reader-does");
+    }
+    this.command(command, shown);
   }
 
   /** What ipywidgets has just sent is done when this, sent after it, is. @param {Event} event @param {string} from */
@@ -43,6 +51,11 @@ export class Inputs {
   /** @param {string} css @returns {HTMLInputElement | null} */
   #input(css) {
     return this.root.querySelector(`.${css} input, input.${css}`);
+  }
+
+  /** @param {string} css @returns {number | undefined} the number of the option that is chosen */
+  #choice(css) {
+    return /** @type {HTMLSelectElement | null} */ (this.root.querySelector(`.${css} select`))?.selectedIndex;
   }
 
   /** Marks the inputs that are wrong and says why. @param {Record<string, string>} wrong by CSS class */

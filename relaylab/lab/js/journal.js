@@ -6,6 +6,8 @@ import { grouped, make, setText, short } from "./dom.js";
 
 const ROWS = 14;
 const KEPT = 60;
+/** What people and readers do, not events: it stays in the list of its kind however much else happens. */
+const RARE = ["open", "close", "flush", "reset", "mapped", "unmapped"];
 const PAINT_EVERY_MS = 200;
 
 /** What a record's value is, by kind. @type {Record<string, (value: number) => string>} */
@@ -13,6 +15,8 @@ const VALUES = {
   produced: (value) => `padding ${grouped(value)} B`,
   consumed: (value) => `${grouped(value)} consumed`,
   loss: (value) => `${grouped(value)} lost`,
+  mapped: (value) => `${grouped(value)} references`,
+  unmapped: (value) => `${grouped(value)} references`,
 };
 
 export class Journal {
@@ -21,6 +25,8 @@ export class Journal {
     this.kinds = kinds;
     /** @type {import("./frame.js").JournalRecord[]} */
     this.records = [];
+    /** @type {import("./frame.js").JournalRecord[]} */
+    this.rare = [];
     this.skipped = 0;
     this.paintedAt = -Infinity;
     this.changed = false;
@@ -72,10 +78,12 @@ export class Journal {
   take(frame, everything) {
     this.setCpus(frame.nCpus);
     if (this.held && !everything) return;
-    if (everything) { this.records = []; this.skipped = 0; this.changed = true; }
+    if (everything) { this.records = []; this.rare = []; this.skipped = 0; this.changed = true; }
     if (!frame.records.length && !frame.skipped) return;
     this.records.push(...frame.records);
     this.records.splice(0, this.records.length - KEPT);
+    this.rare.push(...frame.records.filter((record) => RARE.includes(this.kinds[record.kind])));
+    this.rare.splice(0, this.rare.length - KEPT);
     this.skipped += frame.skipped;
     this.changed = true;
   }
@@ -85,7 +93,7 @@ export class Journal {
     if (!this.changed || now - this.paintedAt < PAINT_EVERY_MS) return;
     this.paintedAt = now;
     this.changed = false;
-    const shown = this.records.filter((record) =>
+    const shown = (RARE.includes(this.kind) ? this.rare : this.records).filter((record) =>
       (!this.cpu || record.cpu === Number(this.cpu)) && (!this.kind || this.kinds[record.kind] === this.kind));
     const newest = shown.slice(-ROWS).reverse();
     this.rows.forEach((row, i) => this.#fill(row, newest[i]));

@@ -3,7 +3,7 @@
  */
 
 import { grouped } from "./dom.js";
-import { CPU_FULL, UNFULL } from "./frame.js";
+import { CPU_FULL, UNFULL, WATCHED } from "./frame.js";
 
 export const STATE_LETTERS = ["", "W", "R", "r", "O", "F"];
 export const STATE_NAMES = ["empty", "writing", "ready", "being read", "overwritten unread", "full"];
@@ -100,7 +100,7 @@ export class RingMap {
     const { nCpus, nSubbufs } = this.cells;
     if (!width || !nCpus) return false;
     const cellW = (width - LABEL_PX - SUMMARY_PX) / nSubbufs;
-    const tallest = nCpus > 2 ? 56 : width < 1600 ? 68 : 120;
+    const tallest = nCpus > 2 || width < 1600 ? 56 : 120;
     const rowH = Math.max(9, Math.min(tallest, Math.floor((width < 1600 ? 340 : 420) / nCpus)));
     const gap = rowH >= 24 ? 6 : rowH >= 14 ? 3 : 1;
     const height = rowH * nCpus + gap;
@@ -174,7 +174,8 @@ export class RingMap {
   #paintCell(context, cpu, subbuf, used, padded) {
     const { cellW, cellH, rowH, left, gap } = this.geometry;
     const palette = /** @type {import("./theme.js").Palette} */ (this.palette);
-    const kind = this.cells.state[cpu * this.cells.nSubbufs + subbuf];
+    const state = this.cells.state[cpu * this.cells.nSubbufs + subbuf];
+    const kind = state & ~WATCHED;
     const inset = cellW >= 8 ? 1 : cellW >= 4 ? 0.5 : 0;
     const top = cpu * rowH + gap / 2;
     const x = left + subbuf * cellW + inset;
@@ -209,6 +210,7 @@ export class RingMap {
         context.fillText(STATE_LETTERS[kind], x + w / 2, middle + 0.5);
       }
     }
+    if (state & WATCHED) paintWatched(context, palette, x, top, w, cellH);
     if (this.selected?.cpu === cpu && this.selected.subbuf === subbuf) {
       context.strokeStyle = palette.ink;
       context.lineWidth = 3;
@@ -293,6 +295,30 @@ function makeHatch(context, colour, ratio, slope = 1) {
   const pattern = context.createPattern(tile, "repeat");
   pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
   return pattern;
+}
+
+/**
+ * A reader that only watches is here: a green frame, and an eye where there is room.
+ * @param {CanvasRenderingContext2D} context @param {import("./theme.js").Palette} palette
+ * @param {number} x @param {number} top @param {number} w @param {number} h
+ */
+function paintWatched(context, palette, x, top, w, h) {
+  const line = Math.min(4, w / 3, h / 3);
+  context.strokeStyle = palette.reading;
+  context.lineWidth = line;
+  context.strokeRect(x + line / 2, top + line / 2, w - line, h - line);
+  if (w < 30 || h < 24) return;
+  const unit = h < 60 ? 1 : 1.5;
+  context.fillStyle = palette.reading;
+  context.fillRect(x, top, 22 * unit, 16 * unit);
+  context.strokeStyle = context.fillStyle = "#000000";
+  context.lineWidth = 1.5 * unit;
+  context.beginPath();
+  context.ellipse(x + 11 * unit, top + 8 * unit, 7 * unit, 4 * unit, 0, 0, 2 * Math.PI);
+  context.stroke();
+  context.beginPath();
+  context.arc(x + 11 * unit, top + 8 * unit, 2.2 * unit, 0, 2 * Math.PI);
+  context.fill();
 }
 
 /** Letters on orange are black, on blue and red white: each at least 4.5:1. @param {number} kind */

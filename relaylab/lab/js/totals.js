@@ -2,6 +2,7 @@
  * Totals: offered = written + lost, by cause.
  */
 
+import { ATTACHED } from "./frame.js";
 import { grouped, make, setText, shortBytes } from "./dom.js";
 
 const COMMITTED =
@@ -9,6 +10,11 @@ const COMMITTED =
   "so theirs are produced and consumed but never delivered.";
 
 const CONSUMED = "What readers are done with. In overwrite mode it counts those that were overwritten before they were read, too.";
+
+const REFERENCES =
+  "Open files of the buffers, of readers in any process; the inspector's own is one of them. Each is a reference that keeps its buffer.";
+
+const READ = "By the readers attached here, consuming or watching, also those that are gone. What two of them read counts twice.";
 
 /** Name, words, class, explanation. @type {[string, string, string, string?][]} */
 const TOTAL_ROWS = [
@@ -20,6 +26,8 @@ const TOTAL_ROWS = [
   ["overwritten_unread_subbufs", "sub-buffers overwritten unread", "lost"],
   ["switches", "sub-buffers produced", ""],
   ["consumed", "sub-buffers consumed", "", CONSUMED],
+  ["read", "sub-buffers read by readers", "", READ],
+  ["references", "open files of readers", "", REFERENCES],
   ["delivered", "delivered (fully committed only)", "", COMMITTED],
   ["written_bytes", "bytes written", ""],
   ["high_water", "high-water mark, sub-buffers", ""],
@@ -53,9 +61,16 @@ export class Totals {
     const offered = totals.written + lost;
     const consumed = frame.cpus.reduce((sum, cpu) => sum + cpu.consumed, 0);
     /** @type {Record<string, number>} */
-    const numbers = { ...totals, offered, consumed };
+    const numbers = { ...totals, offered, consumed, read: frame.text.read ?? 0 };
+    numbers.references = frame.cpus.reduce((sum, cpu) => sum + Math.max(0, cpu.refcount - 1), 0);
+    const isOthers = (frame.flags & ATTACHED) !== 0;
     for (const [name, element] of this.values) {
       const value = numbers[name];
+      if (isOthers && (name === "read" || name === "references")) {
+        setText(element, "known to its owner");
+        element.classList.add("rl-zero");
+        continue;
+      }
       const share = element.classList.contains("lost") && value && name.startsWith("lost_") ? ` (${percent(value / offered)})` : "";
       setText(element, (name === "written_bytes" ? shortBytes(value) : grouped(value)) + share);
       element.classList.toggle("rl-zero", value === 0);

@@ -3,13 +3,14 @@
  */
 
 import { make, setText } from "./dom.js";
-import { FULL, decodeFrame } from "./frame.js";
+import { ATTACHED, FULL, decodeFrame } from "./frame.js";
 import { Help } from "./help.js";
 import { Inputs } from "./inputs.js";
 import { Inspector } from "./inspector.js";
 import { Journal } from "./journal.js";
 import { RingMap, STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./map.js";
 import { Pending } from "./pending.js";
+import { Readers } from "./readers.js";
 import { Series, loadBokeh } from "./series.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
@@ -27,8 +28,9 @@ const LATER_MS = 70;
 /** @type {Record<string, string>} */
 const STATUS_WORDS = {
   idle: "idle", running: "running", paused: "paused", closed: "closed",
-  disconnected: "disconnected: the kernel does not answer", error: "error",
+  disconnected: "disconnected: its process is gone", error: "error",
 };
+const SILENT = "disconnected: the kernel does not answer";
 
 /**
  * @param {{model: any, el: HTMLElement}} context
@@ -52,6 +54,8 @@ class View {
     this.isMoved = false;
     this.isStale = false;
     this.isComplete = false;
+    /** The kernel itself has not been heard for long. */
+    this.isLost = false;
     this.wordsAt = -Infinity;
     this.heardAt = performance.now();
     this.frameAt = performance.now();
@@ -76,6 +80,7 @@ class View {
     this.pingedAt = -Infinity;
     this.channel = make("span", { class: "rl-channel" });
     this.readers = make("span", { class: "rl-readers" });
+    this.readerList = new Readers((what, values) => this.command(what, values));
     this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
     this.parts = make("div", { class: "rl-view" });
     /** @type {number | undefined} */
@@ -92,10 +97,12 @@ class View {
     const keys = STATE_NAMES.map((name, i) => make("span", {}, [
       make("i", { class: `rl-swatch${i === 1 ? " rl-white" : i === 4 ? " rl-crossed" : ""}`, style: `background-color: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
-    const legend = make("p", { class: "rl-legend" }, [...keys, padding]);
+    const watched = make("span", {}, [make("i", { class: "rl-swatch rl-watches" }), "looked at by a reader that only watches"]);
+    const legend = make("p", { class: "rl-legend" }, [...keys, padding, watched]);
     this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
+      this.readerList.element,
       this.transport.element,
       make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
       this.series.element,
@@ -243,10 +250,14 @@ class View {
 
   /** @param {import("./frame.js").Frame} frame @param {number} now */
   #paintWords(frame, now) {
+    this.isLost = false;
     this.#setStatus(frame.status);
     this.inputs?.mark(frame.text.wrong ?? {});
     setText(this.channel, frame.text.channel ?? "");
     setText(this.readers, frame.text.readers ?? "");
+    this.readers.title = frame.text.readers ?? "";
+    this.readerList.paint(frame.text.reader_rows ?? []);
+    this.parts.classList.toggle("rl-attached", (frame.flags & ATTACHED) !== 0);
     const caption = frame.text.caption ?? "";
     setText(this.caption, caption);
     // A screen reader gets it at a pace that can be listened to.
@@ -272,16 +283,16 @@ class View {
     this.command("painted", { seq: frame.seq });
   }
 
-  /** @param {string} status */
-  #setStatus(status) {
+  /** @param {string} status @param {string} [words] */
+  #setStatus(status, words = STATUS_WORDS[status]) {
     this.status.dataset.status = status;
-    setText(this.status, STATUS_WORDS[status]);
+    setText(this.status, words);
   }
 
   /** @param {string} status */
   #beat(status) {
     this.command("hear");
-    if (this.status.dataset.status === "disconnected") this.command("hello");
+    if (this.isLost) this.command("hello");
     else if (!document.hidden && status === "running" && performance.now() - this.frameAt > SILENT_MS) this.command("hello");
   }
 
@@ -289,7 +300,10 @@ class View {
   #checkAlive() {
     if (document.hidden) return;
     const now = performance.now();
-    if (now - this.heardAt > SILENT_MS) this.#setStatus("disconnected");
+    if (now - this.heardAt > SILENT_MS) {
+      this.isLost = true;
+      this.#setStatus("disconnected", SILENT);
+    }
     // The session may be long at one thing; that the kernel lives, its main thread says too.
     if (now - this.heardAt > PING_AFTER_MS && now - this.pingedAt > PING_AFTER_MS) {
       this.pingedAt = now;
