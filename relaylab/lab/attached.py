@@ -73,6 +73,8 @@ class AttachedRun:
     position = n_events = 0
     duration_s = float(SECONDS)
     subbufs_read = 0
+    readers = ""
+    """Who reads it, only its owner knows."""
 
     def __init__(self, channel: AttachedChannel) -> None:
         self.channel = channel
@@ -105,13 +107,8 @@ class AttachedRun:
         """Seconds since it was attached."""
         return time.monotonic() - self._began_s
 
-    @property
-    def readers(self) -> str:
-        """Whose channel it is, for the page's head."""
-        return f"of process {self.channel.pid}, watched read-only: {self.channel.path}"
-
     def reader_rows(self) -> list[dict[str, Any]]:
-        """Who reads it, only its owner knows."""
+        """Not known here either."""
         return []
 
     def loss_marks(self) -> list[int]:
@@ -199,7 +196,10 @@ class AttachedRun:
             self._news = f"Process {pid} closed the channel. Its last numbers stay on screen."
         else:
             self.end_status = "disconnected"
-            self._news = f"Process {pid} is gone without closing the channel: what is on screen is the last of it."
+            self._news = (
+                f"Process {pid} is gone without closing the channel: what is on screen is the last "
+                "of it."
+            )
         self.channel.close()
 
 

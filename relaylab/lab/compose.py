@@ -1,23 +1,19 @@
 """Puts a frame together: all of it for a view that is new, else only what changed."""
 
-from collections import deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaylab import units
-from relaylab.core.journal import Kind
-from relaylab.lab.frame import LINES, RECORD, Frame, FrameFlag
+from relaylab.lab.frame import LINES, Frame, FrameFlag
 from relaylab.lab.inspector import Inspector
 from relaylab.lab.moment import Moment
+from relaylab.lab.newest import Newest
 from relaylab.lab.settings import exact_size
 
 RECORDS_SHOWN = 60
 RECORDS_PER_FRAME = 20
-RARE = (Kind.OPEN, Kind.CLOSE, Kind.FLUSH, Kind.RESET, Kind.MAPPED, Kind.UNMAPPED)
-"""What is told however much else happens: it comes from people and readers, not from events."""
-MOST_RARE = 20
 
 
 class Composer:
@@ -25,9 +21,8 @@ class Composer:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._recent: deque[np.void] = deque(maxlen=RECORDS_SHOWN)
-        self._rare: deque[np.void] = deque(maxlen=MOST_RARE)
-        self._pending: list[np.void] = []
+        self._recent = Newest(RECORDS_SHOWN)
+        self._pending = Newest(RECORDS_PER_FRAME)
         self._skipped = 0
         self._origin_ns: int | None = None
         self._want_all = True
@@ -38,8 +33,7 @@ class Composer:
         """A new channel: nothing of the old one is shown any more."""
         self.generation += 1
         self._recent.clear()
-        self._rare.clear()
-        self._pending = []
+        self._pending.clear()
         self._skipped = 0
         self._origin_ns = 0 if is_virtual else None  # live: the clock of the first record
         self._want_all = True
@@ -52,8 +46,7 @@ class Composer:
     def forget_records(self) -> None:
         """What the list shows is not what led here."""
         self._recent.clear()
-        self._rare.clear()
-        self._pending = []
+        self._pending.clear()
         self._want_all = True
 
     def take_records(self, records: NDArray[np.void]) -> None:
@@ -62,24 +55,10 @@ class Composer:
             return
         if self._origin_ns is None:
             self._origin_ns = int(records["t_ns"][0])
-        is_rare = np.isin(records["kind"], RARE)
-        told = np.flatnonzero(is_rare)[-MOST_RARE:]
-        crowd = np.flatnonzero(~is_rare)[-RECORDS_SHOWN:]
-        newest = records[np.sort(np.concatenate([told, crowd]))]
-        shown = np.zeros(len(newest), RECORD)
-        for name in ("produced", "value", "subbuf", "cpu", "kind"):
-            shown[name] = newest[name]
-        shown["t_ns"] = newest["t_ns"] - self._origin_ns
-        self._skipped += len(records) - len(newest)
-        rare = shown[np.isin(shown["kind"], RARE)]
-        self._rare.extend(rare)
-        self._recent.extend(shown)
-        self._pending.extend(shown)
-        if (surplus := len(self._pending) - RECORDS_PER_FRAME) > 0:
-            is_common = [record["kind"] not in RARE for record in self._pending]
-            gone = set(np.flatnonzero(is_common)[:surplus].tolist())
-            self._pending = [one for i, one in enumerate(self._pending) if i not in gone]
-            self._skipped += len(gone)
+        since = records.copy()
+        since["t_ns"] -= self._origin_ns
+        self._recent.add(since)
+        self._skipped += self._pending.add(since)
 
     def compose(
         self,
@@ -104,19 +83,14 @@ class Composer:
                 frame.flags |= FrameFlag.VIRTUAL
             if run.is_read_only:
                 frame.flags |= FrameFlag.ATTACHED
-        frame.records = _rows(self._known() if everything else self._pending)
+        frame.records = (self._recent if everything else self._pending).records
         frame.skipped = self._skipped
         if not everything and self._is_old(frame):
             return None
-        self._pending, self._skipped, self._want_all = [], 0, False
+        self._pending.clear()
+        self._skipped, self._want_all = 0, False
         self._sent, self._sent_moment = frame, moment
         return frame
-
-    def _known(self) -> list[np.void]:
-        """What a new view is told: the newest, and before them the rare that are older."""
-        recent = list(self._recent)
-        begin = recent[0]["t_ns"] if recent else 0
-        return [one for one in self._rare if one["t_ns"] < begin] + recent
 
     def _describe(self, frame: Frame, moment: Moment, everything: bool) -> None:
         frame.n_subbufs, frame.subbuf_size = moment.n_subbufs, moment.subbuf_size
@@ -176,10 +150,3 @@ def _line_names(n_cpus: int) -> list[str]:
     if n_cpus <= LINES:
         return [f"CPU {cpu}" for cpu in range(n_cpus)]
     return ["fullest CPU", "mean", "emptiest CPU"]
-
-
-def _rows(records: list[np.void]) -> NDArray[np.void]:
-    rows = np.zeros(len(records), RECORD)
-    for i, record in enumerate(records):
-        rows[i] = record
-    return rows

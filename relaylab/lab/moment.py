@@ -78,9 +78,7 @@ def look(run: Any) -> Moment:
     stats = [buf.stats for buf in channel.buffers]
     return Moment(
         snapshot=snapshot,
-        cells=cells_of(
-            snapshot, reading, channel.subbuf_size, channel.n_subbufs, run.watching()
-        ),
+        cells=cells_of(snapshot, reading, channel.subbuf_size, channel.n_subbufs, run.watching()),
         cpus=cpus_of(snapshot, reading, stats),
         totals=channel.stats,
         subbuf_size=channel.subbuf_size,

@@ -25,6 +25,7 @@ from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
 from relaylab.workload import Workload
 
 _WAIT_S = 120.0
+_PASSED_ON = {"select", "play", "pause", "toggle", "move", "scrub", "detach", "pause_reader"}
 
 
 class Workbench(widgets.VBox):
@@ -229,9 +230,7 @@ class Workbench(widgets.VBox):
         n = content.pop("n", 0)
         if what in ("hello", "hear", "goodbye", "visible", "painted"):
             self._session.do(what, view=view, **content)
-        elif what in ("select", "play", "pause", "toggle", "move", "scrub"):
-            self._session.do(what, **content)
-        elif what in ("detach", "pause_reader"):
+        elif what in _PASSED_ON:
             self._session.do(what, **content)
         elif what == "open":
             self._guarded(lambda: self._open_typed(content))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from errno import EINVAL, EMFILE, ENFILE
+from errno import EINVAL, EIO, EMFILE, ENFILE
 from typing import TYPE_CHECKING, Final
 
 from relaylab.channel.conversation import report_unraisable
@@ -81,7 +81,9 @@ class Connection:
                 message = self._welcome(files).packed()
                 descriptors = [data, control, self._letterbox.descriptor, self._asleep, self.bell]
                 socket.send_fds(self.socket, [message], descriptors)
-            except OSError:
+            except OSError as error:
+                with contextlib.suppress(OSError):  # it is gone
+                    self.socket.send(protocol.refusal(error.errno or EIO))
                 return False
         return True
 

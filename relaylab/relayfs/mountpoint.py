@@ -133,7 +133,9 @@ class Mountpoint:
         except OSError as error:
             if isinstance(error, FileError):
                 raise
-            raise self._refusal("", error, "the mount directory cannot be looked through") from error
+            raise self._refusal(
+                "", error, "the mount directory cannot be looked through"
+            ) from error
         if entries and not was_mounted and all(kind == "directory" for _, kind in entries):
             raise self._not_empty(entries[0][0])
         for path, kind in reversed(entries):
@@ -166,7 +168,10 @@ class Mountpoint:
             yield current, name
 
     def _refusal(
-        self, path: str, error: OSError, what: str = "the name cannot be made in the mount directory"
+        self,
+        path: str,
+        error: OSError,
+        what: str = "the name cannot be made in the mount directory",
     ) -> Exception:
         where = f"{self.path}/{path}"
         if error.errno in (EEXIST, EADDRINUSE):

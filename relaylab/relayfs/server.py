@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from errno import EACCES, EIO, EMFILE, ENFILE, ENOMEM
+from errno import EACCES, EAGAIN, EIO, EMFILE, ENFILE, ENOMEM
 from typing import Final
 
 from relaylab.channel import ChannelBuffer
@@ -84,9 +84,13 @@ class Server:
                 threading.Thread(target=target, name=f"relaylab mount {name}", daemon=True)
                 for name, target in (("connections", self._hear), ("letters", self._serve))
             ]
+            for thread in self._threads:
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no memory for its stack
+                    raise OSError(EAGAIN, str(error)) from error
+                undo.callback(self._join, thread)
             undo.pop_all()
-        for thread in self._threads:
-            thread.start()
 
     def add(self, listener: socket.socket, buffer: ChannelBuffer) -> None:
         """Accept readers of a buffer."""
@@ -112,14 +116,13 @@ class Server:
         """Hang up on all readers and end the threads."""
         if self._stopped:
             return
-        self._stopped = True
-        os.eventfd_write(self._stop, 1)
         hearing, serving = self._threads
-        if threading.current_thread() is not hearing:  # a callback unmounts
-            hearing.join()
-        else:
+        if threading.current_thread() is hearing:  # a callback unmounts
+            self._stopped = True
             self._hang_up()
-        serving.join()
+        else:
+            self._join(hearing)
+        self._join(serving)
         for descriptor in (self._epoll, self._bells):
             descriptor.close()
         os.close(self._stop)
@@ -138,6 +141,11 @@ class Server:
         os.close(self._stop)
 
     # The threads -----------------------------------------------------------------------------
+
+    def _join(self, thread: threading.Thread) -> None:
+        self._stopped = True
+        os.eventfd_write(self._stop, 1)
+        thread.join()
 
     def _serve(self) -> None:
         engine.serve(self._bells.fileno(), self._desk.address, self._events.address, self._stop)
@@ -202,6 +210,9 @@ class Server:
             except (OSError, RelayError) as error:
                 number = getattr(error, "errno", None) or EIO
                 self._refuse(peer, buffer, number, str(error))
+            except BaseException:
+                peer.close()
+                raise
             else:
                 self._connections[peer.fileno()] = connection
                 self._bells.register(connection.bell, select.EPOLLIN | select.EPOLLET)

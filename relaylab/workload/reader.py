@@ -57,7 +57,9 @@ class Pace:
         return self.per_subbuf_ns / 1e9 + reading
 
 
-def read(file: Any, place: NDArray[np.int64], about: NDArray[np.int64], pace: Pace, consume: bool) -> None:
+def read(
+    file: Any, place: NDArray[np.int64], about: NDArray[np.int64], pace: Pace, consume: bool
+) -> None:
     """Read sub-buffers until no more will come.
 
     Parameters

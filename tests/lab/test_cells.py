@@ -5,7 +5,7 @@ import pytest
 
 from relaylab import relayfs
 from relaylab.lab.cells import cells_of, cpus_of
-from relaylab.lab.frame import CellState, CpuFlag
+from relaylab.lab.frame import WATCHED, CellState, CpuFlag
 
 E, W, R, READING, OVER, FULL = CellState
 
@@ -39,6 +39,19 @@ def test_a_reader_is_seen_where_it_reads():
     for _ in range(3):
         chan.write(bytes(60), 0)
     assert states(chan, reading=0) == [READING, R, W, E]
+
+
+def test_several_readers_are_seen_and_those_that_watch_are_told_apart():
+    chan = open_channel(n_cpus=2)
+    for _ in range(3):
+        chan.write(bytes(60), 0)
+        chan.write(bytes(60), 1)
+    reading, watching = np.array([[0, -1], [1, -1]]), np.array([[-1, 2], [1, -1]])
+    cells = cells_of(chan.snapshot(), reading, 100, 4, watching)
+    watched = (cells.state & WATCHED) != 0
+    assert watched.tolist() == [False, True, False, False, False, False, True, False]
+    plain = [CellState(int(state) & ~WATCHED) for state in cells.state]
+    assert plain == [READING, READING, W, E, R, R, W, E]
 
 
 def test_a_full_buffer_stands_at_its_last_cell():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from relaylab import lab
+from relaylab.core.journal import Kind
 from relaylab.lab.frame import (
     COLUMNS,
     CPU,
@@ -21,6 +22,7 @@ from relaylab.lab.frame import (
     decode,
     encode,
 )
+from relaylab.lab.newest import Newest
 
 JS = Path(lab.__file__).parent / "js"
 
@@ -162,3 +164,15 @@ def test_the_view_is_one_module_without_imports(node, tmp_path):
     assert "\nimport " not in module
     script = module + '\nconsole.log("parsed");'
     assert "parsed" in run_module(node, script, tmp_path)
+
+
+def test_rare_records_are_kept_in_order_however_many_others_come():
+    newest = Newest(5)
+    crowd = np.zeros(1000, RECORD)
+    crowd["t_ns"] = np.arange(1000)
+    crowd["kind"] = Kind.PRODUCED
+    crowd["kind"][[100, 998]] = Kind.MAPPED
+    assert newest.add(crowd[:500]) + newest.add(crowd[500:]) == 1000 - 7
+    assert newest.records["t_ns"].tolist() == [100, 994, 995, 996, 997, 998, 999]
+    newest.clear()
+    assert len(newest.records) == 0

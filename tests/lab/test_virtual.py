@@ -137,6 +137,22 @@ def test_the_reader_takes_its_time():
     assert timeline.channel.buffers[0].subbufs_consumed == 1
 
 
+def test_the_readers_speed_counts_what_is_in_the_sub_buffer():
+    """500 bytes at 1 MB/s take 500 us, however large the sub-buffer."""
+    reader = ReaderModel(latency_ns=100_000, bytes_per_s=1e6)
+    settings = dataclasses.replace(SLOW, n_cpus=1, reader=reader)
+    t_ns = np.array([0, 0, 99_999, 599_999, 600_000])
+    load = Workload(t_ns, np.zeros(5, np.uint16), np.array([500, 500, 8, 8, 8], np.uint32), 1)
+    timeline = Timeline(settings, load)
+    timeline.forward(3)
+    assert timeline.reading().tolist() == [-1]
+    timeline.forward(4)
+    assert timeline.reading().tolist() == [0]
+    assert timeline.channel.buffers[0].subbufs_consumed == 0
+    timeline.forward(5)
+    assert timeline.channel.buffers[0].subbufs_consumed == 1
+
+
 def test_records_carry_virtual_time(run):
     run.scrub(600)
     records = run.records()

@@ -382,7 +382,14 @@ def test_selecting_a_cell_that_is_no_longer_there_is_no_failure(workbench):
     assert frame.text["inspector"] is None
 
 
-TYPED = {"subbuf_size": "4 KiB", "n_subbufs": "8", "n_cpus": "2", "rate": "2 k/s"}
+TYPED = {
+    "subbuf_size": "4 KiB",
+    "n_subbufs": "8",
+    "n_cpus": "2",
+    "rate": "2 k/s",
+    "latency": "200 us",
+    "speed": "max",
+}
 
 
 def test_open_takes_what_the_page_shows(workbench):
@@ -398,6 +405,7 @@ def test_open_takes_what_the_page_shows(workbench):
     [
         ({"n_subbufs": "0"}, ["rl-n-subbufs"]),
         ({"n_cpus": "0", "rate": "often"}, ["rl-n-cpus", "rl-rate"]),
+        ({"latency": "5", "speed": "0"}, ["rl-reader-latency", "rl-reader-speed"]),
         ({"n_subbufs": "1.5", "subbuf_size": "0"}, ["rl-n-subbufs", "rl-subbuf-size"]),
         ({"subbuf_size": "1 GiB"}, ["rl-n-cpus", "rl-n-subbufs", "rl-subbuf-size"]),
     ],

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.forkserver import ensure_running
+from pathlib import Path
 from typing import Any
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -152,12 +153,11 @@ def wait_until(condition: Callable[[], Any], seconds: float = SECONDS) -> float:
     return time.monotonic() - begin
 
 
-def descriptors() -> dict[int, str]:
-    """The open descriptors of this process, and what they are of."""
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            pass  # the one that listed them
-    return found
+def descriptors() -> list[str]:
+    """The open descriptors of this process."""
+    return listed("/proc/self/fd")
+
+
+def listed(directory: Path | str) -> list[str]:
+    """The names in a directory, sorted."""
+    return sorted(path.name for path in Path(directory).iterdir())

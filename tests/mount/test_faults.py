@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mount import loops
+from mount.peers import NIGHTLY, SECONDS, descriptors, listed, wait_until
 
 import relaylab
-from mount import loops
-from mount.peers import NIGHTLY, SECONDS, wait_until
 from relaylab import relayfs
 
 SOON = 0.1 if NIGHTLY else SECONDS  # after which an owner whose GIL is free knows
@@ -165,12 +165,12 @@ def test_readers_of_a_killed_owner_get_a_hang_up_and_read_what_was_produced(
     assert one.leave() == two.leave() == 0
     with relayfs.RelayFS(n_cpus=1) as fs:
         fs.mount(None if default else point)
-        assert os.listdir(fs.mountpoint) == []
+        assert listed(fs.mountpoint) == []
     left = [p.name for p in (runtime_directory / "relaylab").iterdir()]
     assert left == ["mounts"]
     assert list((runtime_directory / "relaylab" / "mounts").iterdir()) == []
     if Path("/dev/shm").is_dir():
-        assert not [name for name in os.listdir("/dev/shm") if "relay" in name]
+        assert not [name for name in listed("/dev/shm") if "relay" in name]
 
 
 # Forks
@@ -208,9 +208,7 @@ def test_a_child_of_the_owner_does_not_keep_files_alive(way: str, peer: Any, poi
     child = int(owner.value("child"))
     try:
         time.sleep(0.2)  # so that it has begun
-        held = [
-            os.readlink(f"/proc/{child}/fd/{name}") for name in os.listdir(f"/proc/{child}/fd")
-        ]
+        held = [str(link.readlink()) for link in Path(f"/proc/{child}/fd").iterdir()]
         assert not [what for what in held if "relaylab" in what or what.startswith(str(point))]
         owner.kill()
         took = wait_until(lambda: reader.value("f.finalized"))
@@ -236,7 +234,8 @@ def in_child():
             else:
                 problems.append(f'{what}: went on')
         for what in (
-            "chan.write(b'child', cpu=0)", "chan.write(b'child')", "chan.write_unlocked(b'c', cpu=0)",
+            "chan.write(b'child', cpu=0)", "chan.write(b'child')",
+            "chan.write_unlocked(b'c', cpu=0)",
             "chan.write_many(np.ones((3, 3), np.uint8), cpu=0)", "chan.reserve(1, cpu=0)",
             "chan.commit(0, 0, 1)", "relayfs.relay_commit(buf, 0, 1)", "chan.flush()",
             "chan.reset()", "chan.subbufs_consumed(0, 1)", "relayfs.relay_switch_subbuf(buf, 0)",
@@ -282,7 +281,7 @@ def test_a_fork_of_the_owner_cannot_harm_its_channels(peer: Any, point: Path) ->
     assert owner.value("os.waitstatus_to_exitcode(status)") == 3
     wait_until(lambda: owner.value("buf.refcount") == before[2])
     assert owner.value(state) == before
-    assert sorted(os.listdir(point)) == ["t0"]
+    assert listed(point) == ["t0"]
     assert reader.value("(f.finalized, f.subbufs_produced)") == (0, 1)
     owner.run("chan.write(b'y' * 61, cpu=0); chan.flush()")
     assert reader.value("[s.sequence for s in f.subbufs(timeout=0)]") == [0, 1]
@@ -299,7 +298,7 @@ def test_pool_workers_end_without_taking_the_mount_along(peer: Any, point: Path)
     )
     assert owner.value("answers") == list(range(10, 0, -1))
     assert reader.value("f.finalized") == 0
-    assert sorted(os.listdir(point)) == ["t0"]
+    assert listed(point) == ["t0"]
 
 
 @pytest.mark.parametrize("busy", [False, True])
@@ -310,7 +309,9 @@ def test_a_fork_of_a_reader_is_no_reader(
     buf = chan.buffers[0]
     reader.run("f = relaylab.open_file(path); m = f.mmap(); f.fileno()", path=path)
     if busy:
-        reader.run("def hold():\n  with f._lock: time.sleep(1)\nthreading.Thread(target=hold).start()")
+        reader.run(
+            "def hold():\n  with f._lock: time.sleep(1)\nthreading.Thread(target=hold).start()"
+        )
     reader.run(
         """
 child = os.fork()
@@ -449,7 +450,7 @@ def test_readers_come_and_go_all_the_time_and_nothing_is_left(
     client = Mapped()
     chan = open_channel(callbacks=client, overwrite=True, subbuf_size=1024, n_subbufs=8)
     readers = [peer(path=path) for _ in range(3)]
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(descriptors())
     with writing(chan):
         for one in readers:
             one.begin(
@@ -465,4 +466,4 @@ def test_readers_come_and_go_all_the_time_and_nothing_is_left(
         wait_until(lambda: chan.buffers[0].refcount == 1)
     assert client.now == 0
     assert client.ever > 0
-    wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    wait_until(lambda: len(descriptors()) <= before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import select
 import sys
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mount.peers import descriptors, wait_until
 
 import relaylab
-from mount.peers import wait_until
 from relaylab import Kind, relayfs
 
 READABLE = select.POLLIN | select.POLLRDNORM
@@ -286,11 +285,11 @@ def test_nothing_is_left_open_by_many_mounts_channels_and_readers(
 
     fs.unmount()
     once()
-    before = len(os.listdir("/proc/self/fd")), reader.value("len(os.listdir('/proc/self/fd'))")
+    before = len(descriptors()), reader.value("len(os.listdir('/proc/self/fd'))")
     for _ in range(10):
         once()
     assert (
-        len(os.listdir("/proc/self/fd")),
+        len(descriptors()),
         reader.value("len(os.listdir('/proc/self/fd'))"),
     ) == before
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import relaylab
 from mount import loops
 from mount.peers import NIGHTLY, wait_until
+
+import relaylab
 from relaylab import relayfs
 
 READABLE = select.POLLIN | select.POLLRDNORM
@@ -555,14 +555,16 @@ def test_paths_that_are_no_relay_files_are_refused(
             f"{mounted.mountpoint}/stream": errno.EPROTOTYPE,
         }
         for wrong, number in expected.items():
+            with pytest.raises(relaylab.FileError) as caught:
+                relaylab.open_file(wrong)
             for error in (
                 reader.error("relaylab.open_file(path)", path=wrong),
-                pytest.raises(relaylab.FileError, relaylab.open_file, wrong).value,
+                caught.value,
             ):
                 assert isinstance(error, relaylab.FileError), wrong
                 assert (error.errno, error.filename) == (number, wrong)
     for name in ("gone", "stream"):
-        os.unlink(f"{mounted.mountpoint}/{name}")
+        Path(f"{mounted.mountpoint}/{name}").unlink()
 
 
 @pytest.mark.parametrize("bad", ["3", "None", "b'x'", "'a\\0b'"])
@@ -571,9 +573,7 @@ def test_what_is_no_path_is_refused(bad: str) -> None:
         relaylab.open_file(eval(bad))
 
 
-def test_a_silent_owner_is_given_up_on(
-    reader: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_a_silent_owner_is_given_up_on(reader: Any, tmp_path: Path, monkeypatch: Any) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
         monkeypatch.chdir(tmp_path)
         silent.bind("silent")
@@ -586,7 +586,7 @@ def test_a_silent_owner_is_given_up_on(
 
 def test_a_long_line_of_newcomers_is_waited_in(reader: Any, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as slow:
-        before = os.getcwd()
+        before = Path.cwd()
         os.chdir(tmp_path)
         slow.bind("slow")
         os.chdir(before)
@@ -595,8 +595,10 @@ def test_a_long_line_of_newcomers_is_waited_in(reader: Any, tmp_path: Path) -> N
         for client in first:
             client.setblocking(False)
             client.connect_ex(os.path.relpath(tmp_path / "slow"))
-        reader.begin("try: relaylab.open_file(path)\nexcept relaylab.FileError as e: error = e",
-                     path=str(tmp_path / "slow"))
+        reader.begin(
+            "try: relaylab.open_file(path)\nexcept relaylab.FileError as e: error = e",
+            path=str(tmp_path / "slow"),
+        )
         for client in first:
             client.close()
         while reader.is_busy:
@@ -615,11 +617,13 @@ def test_an_owner_that_speaks_another_language_is_refused(
         strange.bind("strange")
         strange.listen()
         reader.run("import os; before = sorted(os.listdir('/proc/self/fd'))")
-        reader.begin("try: relaylab.open_file(path)\nexcept relaylab.FileError as e: error = e",
-                     path=str(tmp_path / "strange"))
+        reader.begin(
+            "try: relaylab.open_file(path)\nexcept relaylab.FileError as e: error = e",
+            path=str(tmp_path / "strange"),
+        )
         accepted, _ = strange.accept()
         if message:
-            with open("/dev/null", "rb") as null:
+            with Path("/dev/null").open("rb") as null:
                 socket.send_fds(accepted, [message], [null.fileno()] * 7)
         accepted.close()
         reader.end()
@@ -635,8 +639,13 @@ def test_the_owner_opens_its_own_files_by_their_paths(
 ) -> None:
     (tmp_path / "link").symlink_to(mounted.mountpoint)
     monkeypatch.chdir(mounted.mountpoint)
-    for name in (path, Path(path), "t0", "../" + Path(path).parent.name + "/t0",
-                 str(tmp_path / "link" / "t0")):
+    for name in (
+        path,
+        Path(path),
+        "t0",
+        "../" + Path(path).parent.name + "/t0",
+        str(tmp_path / "link" / "t0"),
+    ):
         with relaylab.open_file(name) as file:
             assert chan.buffers[0].refcount == 2
             produce(chan, 2)

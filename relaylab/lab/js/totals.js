@@ -2,7 +2,6 @@
  * Totals: offered = written + lost, by cause.
  */
 
-import { ATTACHED } from "./frame.js";
 import { grouped, make, setText, shortBytes } from "./dom.js";
 
 const COMMITTED =
@@ -16,6 +15,9 @@ const REFERENCES =
 
 const READ = "By the readers attached here, consuming or watching, also those that are gone. What two of them read counts twice.";
 
+/** The class of what is not known of a channel of another process. */
+const OF_READERS = "rl-of-readers";
+
 /** Name, words, class, explanation. @type {[string, string, string, string?][]} */
 const TOTAL_ROWS = [
   ["offered", "offered", ""],
@@ -26,8 +28,8 @@ const TOTAL_ROWS = [
   ["overwritten_unread_subbufs", "sub-buffers overwritten unread", "lost"],
   ["switches", "sub-buffers produced", ""],
   ["consumed", "sub-buffers consumed", "", CONSUMED],
-  ["read", "sub-buffers read by readers", "", READ],
-  ["references", "open files of readers", "", REFERENCES],
+  ["read", "sub-buffers read by readers", OF_READERS, READ],
+  ["references", "open files of readers", OF_READERS, REFERENCES],
   ["delivered", "delivered (fully committed only)", "", COMMITTED],
   ["written_bytes", "bytes written", ""],
   ["high_water", "high-water mark, sub-buffers", ""],
@@ -41,7 +43,7 @@ export class Totals {
     for (const [name, label, kind, title = ""] of TOTAL_ROWS) {
       const value = make("dd", { class: kind, "data-name": name, title });
       this.values.set(name, value);
-      list.append(make("dt", { title }, [label]), value);
+      list.append(make("dt", { class: kind === OF_READERS ? kind : "", title }, [label]), value);
     }
     this.element = make("section", { class: "rl-totals", "aria-label": "Totals", "data-totals": "{}" }, [
       make("header", {}, [make("b", {}, ["Totals"]), make("span", { class: "rl-unit" }, [" offered = written + lost"])]),
@@ -63,14 +65,8 @@ export class Totals {
     /** @type {Record<string, number>} */
     const numbers = { ...totals, offered, consumed, read: frame.text.read ?? 0 };
     numbers.references = frame.cpus.reduce((sum, cpu) => sum + Math.max(0, cpu.refcount - 1), 0);
-    const isOthers = (frame.flags & ATTACHED) !== 0;
     for (const [name, element] of this.values) {
       const value = numbers[name];
-      if (isOthers && (name === "read" || name === "references")) {
-        setText(element, "known to its owner");
-        element.classList.add("rl-zero");
-        continue;
-      }
       const share = element.classList.contains("lost") && value && name.startsWith("lost_") ? ` (${percent(value / offered)})` : "";
       setText(element, (name === "written_bytes" ? shortBytes(value) : grouped(value)) + share);
       element.classList.toggle("rl-zero", value === 0);

@@ -94,10 +94,10 @@ class View {
 
   /** @param {HTMLElement} el */
   #build(el) {
-    const keys = STATE_NAMES.map((name, i) => make("span", {}, [
+    const keys = STATE_NAMES.map((name, i) => make("span", { class: i === 3 ? "rl-of-readers" : "" }, [
       make("i", { class: `rl-swatch${i === 1 ? " rl-white" : i === 4 ? " rl-crossed" : ""}`, style: `background-color: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
-    const watched = make("span", {}, [make("i", { class: "rl-swatch rl-watches" }), "looked at by a reader that only watches"]);
+    const watched = make("span", { class: "rl-of-readers" }, [make("i", { class: "rl-swatch rl-watches" }), "looked at by a reader that only watches"]);
     const legend = make("p", { class: "rl-legend" }, [...keys, padding, watched]);
     this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.help.button, this.help.dialog]),
