@@ -162,7 +162,12 @@ class View {
   command(what, values = {}) {
     // A hello asks for nothing to be done, but wants to know what is.
     const n = what === "hello" ? this.pending.asked : UNANSWERED.includes(what) ? 0 : this.pending.ask();
-    this.model.send({ do: what, view: this.name, n, ...values });
+    try {
+      this.model.send({ do: what, view: this.name, n, ...values });
+    } catch {
+      this.#setStatus("disconnected"); // it throws where the connection is known to be gone
+    }
+    if (this.status.dataset.status === "disconnected") this.pending.giveUp();
   }
 
   /** @param {any} message @param {DataView[]} buffers */
@@ -275,6 +280,7 @@ class View {
   /** @param {string} status */
   #setStatus(status) {
     this.status.dataset.status = status;
+    if (status === "disconnected") this.pending.giveUp();
     setText(this.status, STATUS_WORDS[status]);
   }
 
