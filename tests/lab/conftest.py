@@ -15,7 +15,7 @@ import pytest
 from relaylab import resources
 
 START_S = 240  # the first start compiles
-PATIENCE_MS = 120_000
+PATIENCE_MS = 240_000
 """A condition that must come true has so long; a machine that is busy is slow."""
 
 FLAGS = [

@@ -15,8 +15,9 @@ PRESS_ALL = """([css, keys]) => {
 STILL_S = 2.0
 STILL_WITHIN_S = 120.0
 CONNECTED = """async () => {
-  const kernels = await (await fetch('/api/kernels')).json();
-  return kernels.some((one) => one.connections > 0 && one.execution_state === 'idle');
+  const answer = await fetch('/api/kernels');
+  if (!answer.ok) return false; // a kernel that is just starting may not be listed yet
+  return (await answer.json()).some((one) => one.connections > 0 && one.execution_state === 'idle');
 }"""
 
 

@@ -337,7 +337,9 @@ def test_eight_cpus_at_full_speed_are_painted_fifteen_times_a_second(voila):
 def test_a_kernel_that_dies_shows_as_disconnected(lab):
     lab.page.keyboard.press("Escape")
     script = """async () => {
-      const kernels = await (await fetch('/api/kernels')).json();
+      let answer = await fetch('/api/kernels');
+      while (!answer.ok) answer = await fetch('/api/kernels');
+      const kernels = await answer.json();
       for (const kernel of kernels) {
         const token = document.cookie.replace(/.*_xsrf=([^;]*).*/, '$1');
         const headers = {'X-XSRFToken': token};
@@ -349,3 +351,7 @@ def test_a_kernel_that_dies_shows_as_disconnected(lab):
         "!document.querySelector('.rl-status')"
         " || document.querySelector('.rl-status').dataset.status === 'disconnected'"
     )
+    # A press that can reach nobody is told as such, and neither throws nor waits for an answer.
+    if lab.page.locator(".rl-status").count():
+        lab.press("rl-map", ".", " ")
+        assert lab.status() == "disconnected"

@@ -24,6 +24,13 @@ export class Pending {
     return this.asked;
   }
 
+  /** Nobody is there to answer: nothing is waited for. */
+  giveUp() {
+    this.done = this.asked;
+    this.isKernelBusy = false;
+    this.#show();
+  }
+
   /** The kernel has begun something long. */
   begin() {
     this.isKernelBusy = true;

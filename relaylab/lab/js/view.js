@@ -169,7 +169,12 @@ class View {
   command(what, values = {}) {
     // A hello asks for nothing to be done, but wants to know what is.
     const n = what === "hello" ? this.pending.asked : UNANSWERED.includes(what) ? 0 : this.pending.ask();
-    this.model.send({ do: what, view: this.name, n, ...values });
+    try {
+      this.model.send({ do: what, view: this.name, n, ...values });
+    } catch {
+      this.#setStatus("disconnected"); // it throws where the connection is known to be gone
+    }
+    if (this.status.dataset.status === "disconnected") this.pending.giveUp();
   }
 
   /** @param {any} message @param {DataView[]} buffers */
@@ -286,6 +291,7 @@ class View {
   /** @param {string} status @param {string} [words] */
   #setStatus(status, words = STATUS_WORDS[status]) {
     this.status.dataset.status = status;
+    if (status === "disconnected") this.pending.giveUp();
     setText(this.status, words);
   }
 
