@@ -36,7 +36,6 @@ WATCH: Final = 8  # the same, but at once if not `first` is produced in the epoc
 FREE: Final = 0
 WAITING: Final = 1
 SERVED: Final = 2
-RUNG: Final = 3  # served, and its bell rang meanwhile
 
 EVENTS: Final = 64  # bells heard at once
 
@@ -97,22 +96,22 @@ def answer_all(own: Any) -> None:
 
 @njit()
 def _answer_bell(place: int) -> None:
-    """Answer a letter, or see to it that whoever is at this place looks for it once more."""
+    """Answer a letter.
+
+    If a writer is at this place he may have missed it, so wait for him. He must not look again
+    himself: a reader who goes on ringing could keep him there.
+    """
     while not replace_if(place + _STATE, WAITING, SERVED):
-        if replace_if(place + _STATE, SERVED, RUNG):
+        if load_acquire(place + _STATE) == FREE:
             return
-        if load_acquire(place + _STATE) in (FREE, RUNG):
-            return
+        sleep_ns(0)
     _serve_place(place)
 
 
 @njit()
 def _serve_place(place: int) -> None:
-    while True:
-        _read_letter(desk_at(place))
-        if replace_if(place + _STATE, SERVED, WAITING):
-            return
-        exchange(place + _STATE, SERVED)  # a fence: the letter that rang is there
+    _read_letter(desk_at(place))
+    store_release(place + _STATE, WAITING)
 
 
 @njit()

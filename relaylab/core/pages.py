@@ -120,6 +120,13 @@ class SharedFile:
         """From here on only the mappings there are can change it."""
         if ON_LINUX:
             _seal(self._descriptor, _SHRINK | _GROW | _FUTURE_WRITE | _SEAL)
+            # Opened for reading it counts as open: otherwise a reader who is the only one could
+            # take a write lease on it, and each further open_readonly would wait for that to end.
+            reading = self.open_readonly()
+            try:
+                os.dup2(reading, self._descriptor, inheritable=False)
+            finally:
+                os.close(reading)
 
     def open_readonly(self) -> int:
         """A new descriptor that can only read.
@@ -138,7 +145,7 @@ class SharedPage:
     ----------
     pages : Pages
     descriptor : int
-        To be handed over, then closed by the caller.
+        To be handed over; -1 once closed.
     """
 
     def __init__(self, name: str, size: int) -> None:
@@ -149,8 +156,14 @@ class SharedPage:
             _seal(self.descriptor, _SHRINK | _GROW | _SEAL)
             self.pages = Pages(size, self.descriptor)
         except BaseException:
-            os.close(self.descriptor)
+            self.close()
             raise
+
+    def close(self) -> None:
+        """Close the descriptor; again is fine. The page stays."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _seal(descriptor: int, seals: int) -> None:

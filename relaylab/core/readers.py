@@ -10,7 +10,7 @@ from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, OWN, offset_of
 from relaylab.core.listeners import raise_all
 from relaylab.core.locks import EDGE, enter_edge, leave_edge
-from relaylab.core.system import lower_eventfd, raise_eventfd
+from relaylab.core.system import lower_eventfd
 
 _PRODUCED = offset_of(CONTROL, "produced")
 _CONSUMED = offset_of(CONTROL, "consumed")
@@ -91,4 +91,4 @@ def rest_reader(buf: Any, own: Any) -> None:
     produced = load_acquire(own.control + _PRODUCED)
     pending = produced != load_acquire(own.control + _CONSUMED) or buf.finalized != 0
     if pending and exchange(own.handle + _ARMED, 0) != 0:
-        raise_eventfd(own.eventfd)
+        raise_all(own)  # others may have armed too: no switch wakes them any more

@@ -163,17 +163,15 @@ def _lower_wait_for_events(
 
 
 def wake_futex(address: int) -> None:
-    """Wake whoever sleeps until the word at `address` changes, in whatever process."""
-    ctypes.CDLL(None).syscall(
-        ctypes.c_long(_FUTEX), ctypes.c_void_p(int(address)), _FUTEX_WAKE, 2**31 - 1
-    )
+    """Wake one who sleeps until the word at `address` changes, in whatever process."""
+    ctypes.CDLL(None).syscall(ctypes.c_long(_FUTEX), ctypes.c_void_p(int(address)), _FUTEX_WAKE, 1)
 
 
 @lowered_to(wake_futex, types.void, types.int64)
 def _lower_wake_futex(_context: Any, builder: Builder, address: Value) -> Value:
     if sys.platform == "linux":
         call = external(builder, "syscall", I64, I64, I64, I64, I64)
-        numbers = [ir.Constant(I64, n) for n in (_FUTEX, _FUTEX_WAKE, 2**31 - 1)]
+        numbers = [ir.Constant(I64, n) for n in (_FUTEX, _FUTEX_WAKE, 1)]
         builder.call(call, [numbers[0], address, *numbers[1:]])
     return NOTHING
 

@@ -12,7 +12,7 @@ from relaylab.channel.conversation import report_unraisable
 from relaylab.core.layout import DESK, PAGE
 from relaylab.core.pages import Pages, SharedPage
 from relaylab.core.prepare import engine
-from relaylab.errors import CallbackError, RelayError
+from relaylab.errors import ResourceError
 from relaylab.relayfs import protocol
 from relaylab.relayfs.files import Mapping
 from relaylab.relayfs.own import OwnFile
@@ -49,7 +49,7 @@ class Connection:
         with contextlib.ExitStack() as undo:
             undo.callback(file.close)
             self._letterbox = SharedPage("relaylab letterbox", PAGE)
-            undo.callback(os.close, self._letterbox.descriptor)
+            undo.callback(self._letterbox.close)
             self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             undo.callback(os.close, self.bell)
             if self.bell >= len(desk.bytes) // DESK.itemsize:
@@ -70,7 +70,7 @@ class Connection:
         """Hand over what a reader needs; whether it is still there."""
         files = self._buffer._memory.files
         with contextlib.ExitStack() as opened:
-            opened.callback(os.close, self._letterbox.descriptor)
+            opened.callback(self._letterbox.close)
             if files is None:
                 return False
             try:
@@ -116,7 +116,9 @@ class Connection:
             return EMFILE
         try:
             mapping = self.file.mmap()
-        except CallbackError:
+        except ResourceError:
+            raise
+        except BaseException:
             self._mappings.append(None)
             raise
         if self.closed:  # buf_mapped has unmounted
@@ -149,6 +151,7 @@ class Connection:
         """The reader is gone: do what it asked for last, and forget it."""
         engine.leave(self._place)
         self._buffer._remove_listener(self._listener)
+        self._letterbox.close()
         for descriptor in (self._wake, self._asleep, self.bell):
             os.close(descriptor)
         self.socket.close()
@@ -156,12 +159,13 @@ class Connection:
         for end in [*mapped, self.file.close]:
             try:
                 end()
-            except RelayError as error:  # of the client's buf_unmapped
+            except BaseException as error:  # of the client's buf_unmapped
                 report_unraisable(error)
         self._mappings.clear()
 
     def abandon(self) -> None:
         """In the child of a fork: close the descriptors."""
+        self._letterbox.close()
         self.socket.close()
         for descriptor in (self._wake, self._asleep, self.bell):
             os.close(descriptor)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from errno import EINVAL
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from relaylab.core.pages import Pages
 from relaylab.errors import ClosedError, ConfigError, FileError
 from relaylab.relayfs import reading
 from relaylab.relayfs.reading import Place, Subbuffer
+
+_FOREVER_S: Final = 2_000_000.0  # poll() cannot wait longer than 2^31 ms
 
 
 class RelayFile(ABC):
@@ -289,6 +291,7 @@ class RelayFile(ABC):
     def _consume_through(self, sequence: int, epoch: int) -> None:
         """Consume up to a sub-buffer of the sequence, unless it was reset since `epoch`."""
 
+    @abstractmethod
     def _settle(self) -> None:
         """Wait until what was consumed last is consumed."""
 
@@ -314,7 +317,7 @@ def _seconds(timeout: float | None) -> float | None:
         seconds = -1.0
     if not seconds >= 0:
         raise ConfigError("timeout", passed=timeout, allowed="seconds from 0, or None")
-    return seconds
+    return seconds if seconds < _FOREVER_S else None
 
 
 class Mapping:

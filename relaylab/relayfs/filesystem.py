@@ -266,26 +266,25 @@ class RelayFS:
 
         if mountpoint is not None:
             mountpoint = _path(mountpoint)
-        with self._lock:
-            self._open_or_raise()
-            if self._mount is not None:
-                raise FileError(
-                    "the file system is mounted already",
-                    errno=EBUSY,
-                    passed=self._mount.path,
-                    hint="Unmount it first, or use it where it is.",
-                )
-            mount = Mount(self, mountpoint)
-            try:
+        with contextlib.ExitStack() as undo:  # without the lock: its threads may wait for that
+            with self._lock:
+                self._open_or_raise()
+                if self._mount is not None:
+                    raise FileError(
+                        "the file system is mounted already",
+                        errno=EBUSY,
+                        passed=self._mount.path,
+                        hint="Unmount it first, or use it where it is.",
+                    )
+                mount = Mount(self, mountpoint)
+                undo.callback(mount.end)
                 for path, entry in _entries(self._root):
                     if isinstance(entry, Directory):
                         mount.add_directory(path)
                     else:
                         mount.add_file(path, entry)
-            except BaseException:
-                mount.end()
-                raise
-            self._mount = mount
+                self._mount = mount
+                undo.pop_all()
             return mount.path
 
     def unmount(self) -> None:

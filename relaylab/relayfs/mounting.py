@@ -106,13 +106,14 @@ class Mount:
             if self._ended:
                 return
             self._ended = True
-        for path in list(self._files):
-            self.remove_file(path)
-        for path in reversed(list(self._directories)):
-            self.remove_directory(path)
-        self._server.stop()
-        self._point.release()
-        self._entry.remove()
+        with contextlib.ExitStack() as steps:  # all of them, also if Ctrl-C strikes one
+            steps.callback(self._entry.remove)
+            steps.callback(self._point.release)
+            steps.callback(self._server.stop)
+            for path in list(self._files):
+                self.remove_file(path)
+            for path in reversed(list(self._directories)):
+                self.remove_directory(path)
 
     def abandon(self) -> None:
         """In the child of a fork: the mount is the parent's."""
@@ -127,9 +128,9 @@ class Mount:
 
 def own_file(path: str) -> OwnFile | None:
     """Open the file at an absolute or relative path, if this process has it mounted."""
-    where = Path(path).parent.resolve() / Path(path).name
+    where = Path(os.path.realpath(Path(path).parent)) / Path(path).name
     for mount in list(_mounts):
-        top = Path(mount.path).resolve()
+        top = os.path.realpath(mount.path)
         if where.is_relative_to(top):
             return mount.open_own(str(where.relative_to(top)))
     return None

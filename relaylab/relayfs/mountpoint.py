@@ -7,11 +7,9 @@ Names are looked up relative to the directory, one at a time, and never through 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 import stat
-import sys
 from collections.abc import Iterator
 from errno import (
     EACCES,
@@ -24,7 +22,6 @@ from errno import (
     ENFILE,
     ENOENT,
     ENOMEM,
-    ENOSYS,
     ENOTDIR,
     ENOTEMPTY,
 )
@@ -112,6 +109,8 @@ class Mountpoint:
     # Inside ----------------------------------------------------------------------------------
 
     def _lock(self) -> None:
+        import fcntl  # not on Windows
+
         try:
             fcntl.flock(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -192,13 +191,6 @@ class Mountpoint:
 
 
 def _open_directory(path: Path) -> int:
-    if sys.platform != "linux":
-        raise ResourceError(
-            "mounting needs Linux",
-            errno=ENOSYS,
-            passed=str(path),
-            hint="Within this process everything works unmounted: fs.open_file().",
-        )
     try:
         return os.open(path, os.O_RDONLY | _FOLLOW_NOTHING)
     except OSError as error:

@@ -53,6 +53,7 @@ def open_channel(
         journal=memory.journal.journal,
         on_close=fs.forget,
     )
+    del memory  # the buffers keep it: an error's traceback must not
     _begin(fs, directory, files, buffers, client, channel)
     return channel
 
@@ -97,4 +98,6 @@ def _begin(
             fs.remove(directory, name, buffer)
             buffer._finalize()
             buffer._drop()
+        for buffer in buffers[len(started) :]:  # or the channel's descriptors stay open
+            buffer._memory.give_back()
         raise

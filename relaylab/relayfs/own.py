@@ -110,6 +110,9 @@ class OwnFile(RelayFile):
     def _consume_through(self, sequence: int, epoch: int) -> None:
         self._buffer._consume_through(sequence, epoch)
 
+    def _settle(self) -> None:
+        """Nothing is under way: consuming is done when it returns."""
+
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
         with self._lock:
             self._open_or_mapped_or_raise()
@@ -148,5 +151,6 @@ class OwnFile(RelayFile):
             raise
 
     def _release(self) -> None:
+        self._stop_waiting()  # a loop may have waited since close
         self._forget(self)
         self._buffer._drop()

@@ -7,23 +7,20 @@ crashed owner's.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import itertools
 import json
 import os
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EACCES
+from errno import EACCES, ENOSYS
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from relaylab.errors import FileError, ResourceError
 from relaylab.relayfs.mountpoint import Mountpoint
-
-_numbers: Final = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,13 @@ def mounts() -> list[MountInfo]:
     """The relay file systems that processes of this user have mounted now, by path.
 
     Only those whose owner uses the same runtime directory (XDG_RUNTIME_DIR) are known.
+
+    Raises
+    ------
+    FileError
+        The runtime directory is not private.
+    ResourceError
+        It cannot be made or read, or the system is not Linux.
     """
     found = []
     for entry, told, alive in _entries():
@@ -78,11 +82,14 @@ class Entry:
             if not alive:
                 _clean_up(entry, told)
         self.is_ours = mountpoint is None
-        name = f"{os.getpid()}-{next(_numbers)}"
+        # not the number alone: processes of several containers may share the directory
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
         home = runtime_directory()
         self.path = home / f"fs-{name}" if mountpoint is None else Path(mountpoint)
         self._file = home / "mounts" / name
         told = {"path": str(self.path.absolute()), "pid": os.getpid(), "since": time.time()}
+        import fcntl  # not on Windows
+
         with contextlib.ExitStack() as undo:
             try:
                 if self.is_ours:
@@ -90,7 +97,7 @@ class Entry:
                     undo.callback(self.path.rmdir)
                 self._file.parent.mkdir(mode=0o700, exist_ok=True)
                 self._descriptor = os.open(
-                    self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+                    self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
                 )
                 undo.callback(os.close, self._descriptor)
                 undo.callback(self._file.unlink, missing_ok=True)
@@ -122,8 +129,14 @@ def runtime_directory() -> Path:
     FileError
         Somebody else made it, or others can write to it.
     ResourceError
-        It cannot be made.
+        It cannot be made, or the system is not Linux.
     """
+    if sys.platform != "linux":
+        raise ResourceError(
+            "mounting needs Linux",
+            errno=ENOSYS,
+            hint="Within this process everything works unmounted: fs.open_file().",
+        )
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given and Path(given).is_dir() and os.access(given, os.W_OK):
         path = Path(given) / "relaylab"
@@ -158,13 +171,15 @@ def _no_place(path: Path, error: OSError) -> ResourceError:
 def _entries() -> Iterator[tuple[Path, dict[str, Any], bool]]:
     """Each entry: its file, what it tells, and whether its owner lives."""
     directory = runtime_directory() / "mounts"
+    import fcntl  # not on Windows
+
     try:
-        names = sorted(os.listdir(directory))
+        entries = sorted(directory.iterdir())
     except FileNotFoundError:
         return
     except OSError as error:
         raise _no_place(directory, error) from error
-    for entry in map(directory.joinpath, names):
+    for entry in entries:
         with contextlib.suppress(OSError, ValueError, RecursionError):  # damaged, or gone by now
             with entry.open("rb") as file:
                 try:
@@ -180,12 +195,12 @@ def _entries() -> Iterator[tuple[Path, dict[str, Any], bool]]:
 def _clean_up(entry: Path, told: dict[str, Any]) -> None:
     """Remove what a crashed owner left, unless there is something else in its directory."""
     path = Path(str(told.get("path", "")))
-    with contextlib.suppress(FileError, ResourceError):
-        if told:
+    if path.is_absolute():  # else the entry is damaged
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             Mountpoint(path, was_mounted=True).release()  # cleans
-    if path.parent == entry.parent.parent and path.name.startswith("fs-"):
-        with contextlib.suppress(OSError):
-            path.rmdir()
+        if path.parent == entry.parent.parent and path.name.startswith("fs-"):
+            with contextlib.suppress(OSError, ValueError):
+                path.rmdir()
     with contextlib.suppress(OSError):
         if told or time.time() - entry.stat().st_mtime > 10:  # else it is just being made
             entry.unlink()

@@ -57,9 +57,9 @@ def open_file(path: str | os.PathLike[str]) -> RelayFile:
     ConfigError
     """
     given: Any = path
-    if not isinstance(given, str | os.PathLike) or "\0" in str(given):
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(text, str) or "\0" in text:
         raise ConfigError("path", passed=path, allowed="a path like '/run/user/1000/.../cpu0'")
-    text = os.fspath(path)
     own = own_file(text)
     return RemoteFile(text) if own is None else own
 
@@ -86,7 +86,9 @@ class RemoteFile(RelayFile):
                 passing.callback(os.close, letterbox)
                 self._map(self.welcome, control, letterbox)
             self._descriptors = undo.pop_all()
+        weakref.finalize(self, self._descriptors.close).atexit = False
         self._epoll: Any = None
+        self._watches = False  # the descriptor tells of more than what is unconsumed
         self._owner_is_gone = False
         self._consumed_after = 0  # after the owner's end
         _open.add(self)
@@ -197,9 +199,13 @@ class RemoteFile(RelayFile):
     def _settle(self) -> None:
         with self._lock:
             self._await_answer()
+            if self._watches:
+                self._ask(desk.ARM)
+                self._watches = False
 
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
         with self._lock:
+            self._watches = True
             self._rest(desk.WATCH, produced, epoch)
         return self.fileno()
 
@@ -209,6 +215,8 @@ class RemoteFile(RelayFile):
         self._ask(asks, first, second)
 
     def _lower_wake(self) -> None:
+        if self._owner_is_gone:  # the descriptor may be somebody else's by now
+            return
         try:
             os.read(self._wake, PAGE)
         except BlockingIOError:
@@ -227,11 +235,14 @@ class RemoteFile(RelayFile):
             return False
         box[_ASKS], box[_FIRST], box[_SECOND] = asks, first, second
         box[_POSTS] += 1
+        self._ring()
+        return self._await_answer() if wait else True
+
+    def _ring(self) -> None:
         try:
             os.eventfd_write(self._bell, 1)  # a system call: what was stored is visible before
         except BlockingIOError:
             pass  # it rings already
-        return self._await_answer() if wait else True
 
     def _await_answer(self) -> bool:
         box = self._box
@@ -246,6 +257,8 @@ class RemoteFile(RelayFile):
                 if not self._owner_lives():
                     return bool(box[_ANSWERED // 8] == posts)
                 wait_for_futex(address, answered, _PATIENCE_NS)
+                if box[_ANSWERED // 8] == answered:
+                    self._ring()  # Ctrl-C may have struck between the letter and its bell
         finally:
             box[_WAITING] = 0
         return True
@@ -330,7 +343,9 @@ class RemoteFile(RelayFile):
             epoll.close()
 
     def _release(self) -> None:
-        self._descriptors.close()
+        with self._lock:
+            self._owner_is_gone = True  # to whoever on another thread is about to ask
+            self._descriptors.close()
 
     def abandon(self) -> None:
         """In the child of a fork: the open file is the parent's."""

@@ -40,7 +40,7 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 
 def most_connections() -> int:
-    """How many readers one mount serves: four descriptors each, less than half of those there are."""
+    """How many readers one mount serves: four descriptors each, below half of those there are."""
     import resource  # not on Windows
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -103,7 +103,7 @@ class Server:
         with self._lock:
             self._listeners.pop(listener.fileno(), None)
             self._resting.pop(listener.fileno(), None)
-        with contextlib.suppress(OSError, ValueError):  # it rests
+        with contextlib.suppress(OSError, ValueError):  # the server has stopped
             self._epoll.unregister(listener)
         listener.close()
 
@@ -158,7 +158,7 @@ class Server:
                     break
                 try:
                     self._attend(descriptor)
-                except Exception as error:  # whatever one reader does, the others go on
+                except BaseException as error:  # whatever one reader does, the others go on
                     report_unraisable(error)
             self._wake_resting()
         if not self._epoll.closed:
@@ -215,10 +215,20 @@ class Server:
                 raise
             else:
                 self._connections[peer.fileno()] = connection
-                self._bells.register(connection.bell, select.EPOLLIN | select.EPOLLET)
-                self._epoll.register(peer, select.EPOLLIN)
-                if not connection.welcome():
+                if not self._watch(connection) or not connection.welcome():
                     self._end(connection)
+
+    def _watch(self, connection: Connection) -> bool:
+        """Hear its bell and its requests, if the system lets us."""
+        try:
+            self._bells.register(connection.bell, select.EPOLLIN | select.EPOLLET)
+            self._epoll.register(connection.socket, select.EPOLLIN)
+        except OSError as error:  # a user has so many watches, all his processes together
+            _log.warning("a reader of %s is refused: %s", connection.file.path, error)
+            with contextlib.suppress(OSError):
+                connection.socket.send(protocol.refusal(error.errno or EIO))
+            return False
+        return True
 
     def _refuse(self, peer: socket.socket, buffer: ChannelBuffer, number: int, why: str) -> None:
         _log.warning("a reader of %s is refused: %s", buffer.path, why)
@@ -265,7 +275,9 @@ class Server:
                 connection.unmap()
         except ResourceError as refusal:
             error = refusal.errno or ENOMEM
-        except RelayError as failure:  # of the client's callback: not the reader's business
+        except BaseException as failure:  # of the client's callback: not the reader's business
+            if isinstance(failure, ValueError) and not isinstance(failure, RelayError):
+                raise
             report_unraisable(failure)
         return protocol.reply(kind, error)
 
@@ -274,21 +286,21 @@ class Server:
         self._resting.pop(descriptor, None)
         if self._connections.pop(descriptor, None) is None:
             return
-        with contextlib.suppress(OSError, ValueError):  # it rests
-            self._epoll.unregister(descriptor)
-        self._bells.unregister(connection.bell)
+        for epoll, watched in ((self._epoll, descriptor), (self._bells, connection.bell)):
+            with contextlib.suppress(OSError):  # it could not be watched
+                epoll.unregister(watched)
         connection.close()
 
     # Those who ask too much ------------------------------------------------------------------
 
     def _rest(self, descriptor: int) -> None:
         """Hear no more of a descriptor for a while."""
+        self._epoll.modify(descriptor, 0)  # not unregister: there may be no room to come back
         self._resting[descriptor] = time.monotonic() + _TICK_S
-        self._epoll.unregister(descriptor)
 
     def _wake_resting(self) -> None:
         now = time.monotonic()
         for descriptor, until in list(self._resting.items()):
             if until <= now and self._resting.pop(descriptor, None) is not None:
                 with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile
-                    self._epoll.register(descriptor, select.EPOLLIN)
+                    self._epoll.modify(descriptor, select.EPOLLIN)
