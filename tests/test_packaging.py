@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relaylab import relayfs
-
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,14 +57,14 @@ def test_the_second_process_of_the_readme_reads_what_the_first_writes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, owner, reader = PYTHON
-    names: dict[str, Any] = {"relayfs": relayfs}
+    names: dict[str, Any] = {}
     exec(compile(owner, "README.md", "exec"), names)
     directory = capsys.readouterr().out.strip()
     fs, chan = names["fs"], names["chan"]
     with fs:
         assert chan.write(b"an event", cpu=0)
         chan.flush()
-        code = "import relaylab\n" + re.sub(r'".*/cpu0"', repr(f"{directory}/cpu0"), reader)
+        code = re.sub(r'".*/cpu0"', repr(f"{directory}/cpu0"), reader)
         command = [sys.executable, "-c", code]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             while chan.buffers[0].subbufs_consumed == 0:

@@ -6,6 +6,7 @@ once.
 
 import sys
 from collections.abc import Sequence
+from errno import ENOSPC
 
 from relaylab.cli import completion
 from relaylab.cli.parser import build_parser
@@ -48,4 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = None  # nobody is left to flush it to
         return 1
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        sys.stdout = None
+        print(f"relaylab {args.command}: the output has no room left: {error}", file=sys.stderr)
+        return 2
     return status

@@ -15,7 +15,8 @@ _DESCRIPTION = """\
 Write what relay files have produced to standard output: whole sub-buffers,
 without padding, one file after the other. They are consumed as soon as they are
 written. It ends when all that was produced is written; with --follow it goes
-on, whichever file has more, until the channels end."""
+on, whichever file has more, until the channels end. Let one reader consume a
+file, not two: each would miss what the other one takes."""
 
 _EXAMPLES = """\
 examples:
@@ -56,7 +57,8 @@ def _cat(args: argparse.Namespace, stop: Stop) -> None:
     import contextlib
     import sys
 
-    from relaylab.cli.draining import Drain
+    from relaylab.cli.draining import HANG_UP, Drain
+    from relaylab.cli.dumped import ENDS
     from relaylab.cli.finding import find
     from relaylab.cli.following import follow
     from relaylab.cli.target import Target
@@ -75,6 +77,8 @@ def _cat(args: argparse.Namespace, stop: Stop) -> None:
             _one_after_the_other(drains, stop)
         for drain in drains:
             _tell(drain)
+            if args.follow and drain.ended == HANG_UP:
+                print(f"relaylab cat: {drain.name}: {ENDS[HANG_UP]}", file=sys.stderr)
 
 
 def _one_after_the_other(drains: list[Drain], stop: Stop) -> None:
@@ -90,6 +94,7 @@ def _tell(drain: Drain) -> None:
 
     for count, what in (
         (drain.overwritten, "sub-buffers were overwritten before they could be read"),
+        (drain.taken, "sub-buffers were consumed by another reader first"),
         (drain.resets, "resets: the sequence began anew, what was unread is gone"),
     ):
         if count:

@@ -78,6 +78,8 @@ class Drain:
         Written so far; bytes without padding.
     overwritten : int
         Sub-buffers that were overwritten before they could be read.
+    taken : int
+        Sub-buffers that another reader consumed first.
     resets : int
         How often the sequence began anew.
     ended : str or None
@@ -93,7 +95,7 @@ class Drain:
         self.name = name
         self.target = target
         self.subbufs = self.bytes = self.padding_bytes = 0
-        self.overwritten = self.resets = self.partial_bytes = 0
+        self.overwritten = self.taken = self.resets = self.partial_bytes = 0
         self.ended: str | None = None
         self._consume = consume
         self._until: int | None = None
@@ -213,8 +215,9 @@ class Drain:
             epoch = at_one_moment(self.file, "epoch")["epoch"]
             self._see_reset(epoch)
         consumed, produced = self.file.subbufs_consumed, self.file.subbufs_produced
-        if self._consume:
-            self._following = max(self._following, consumed)
+        if self._consume and self._following < consumed:
+            self.taken += consumed - self._following
+            self._following = consumed
         oldest = min(self.file._field("opened") + 1 - self._n, produced)
         if self._following < oldest:
             self.overwritten += oldest - self._following

@@ -21,7 +21,8 @@ Drain all CPUs of a channel to a directory, a file a CPU: whole sub-buffers in
 their order, without padding, each consumed when it is written. It ends with
 Ctrl-C, when the channel is closed, or when its owner is gone. All that was
 produced by then is written, and a table says how much that was, what was lost
-meanwhile, and what the sub-buffers that were not finished hold."""
+meanwhile, and what the sub-buffers that were not finished hold. Let one reader
+consume a channel, not two: each would miss what the other one takes."""
 
 _EXAMPLES = """\
 examples:

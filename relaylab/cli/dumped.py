@@ -14,7 +14,7 @@ from relaylab.cli.table import table
 if TYPE_CHECKING:
     from relaylab.cli.draining import Drain
 
-_ENDS: Final = {
+ENDS: Final = {
     "closed": "the channel was closed",
     "hang-up": "its owner is gone, or unmounted it",
     "stopped": "it was stopped",
@@ -48,6 +48,7 @@ class DumpedFile:
     lost_bytes: int
     lost_before: int  #: events, before that
     overwritten: int  #: sub-buffers that were overwritten before they could be read
+    taken: int  #: sub-buffers that another reader consumed first
     resets: int  #: since the dump began; what was unread then is not written
     ended: str | None  #: "closed", "hang-up", "stopped", or null where it could not go on
     left: int  #: sub-buffers in the buffer that are not written: produced since it was stopped
@@ -74,6 +75,7 @@ class DumpedFile:
             lost_bytes=stats.lost_bytes - before.lost_bytes,
             lost_before=before.lost,
             overwritten=drain.overwritten,
+            taken=drain.taken,
             resets=drain.resets,
             ended=ended,
             left=drain.left,
@@ -143,7 +145,7 @@ class Dumped:
 
     def _remarks(self) -> list[str]:
         lines = []
-        for why, text in _ENDS.items():
+        for why, text in ENDS.items():
             names = [file.file for file in self.files if file.ended == why]
             if names:
                 which = "" if len(names) == len(self.files) else f" ({_some(names)})"
@@ -154,8 +156,15 @@ class Dumped:
                     f"{file.file}: {file.resets:,} reset(s), the sequence began anew; what was "
                     "unread then is gone."
                 )
+            if file.taken:
+                lines.append(
+                    f"{file.file}: another reader consumed {file.taken:,} sub-buffers, which are "
+                    "not here; some that are may be there too."
+                )
             if file.lost_before:
-                lines.append(f"{file.file}: {file.lost_before:,} events were lost before.")
+                lines.append(
+                    f"{file.file}: {file.lost_before:,} events were lost before the dump began."
+                )
             if file.left:
                 lines.append(f"{file.file}: {file.left:,} sub-buffers are left in the buffer.")
             if file.partial_bytes:
@@ -166,7 +175,7 @@ class Dumped:
             elif file.unfinished_bytes:
                 lines.append(
                     f"{file.file}: {file.unfinished_bytes:,} bytes in the unfinished sub-buffer "
-                    "are not written."
+                    "are not written (--partial writes them)."
                 )
         return lines
 

@@ -16,13 +16,22 @@ from relaylab.errors import FileError
 if TYPE_CHECKING:
     from relaylab.relayfs.registry import MountInfo
 
-NOTHING_MOUNTED = """\
-No relay file system is mounted. A program mounts its own like this:
+_NOTHING_MOUNTED = """\
+No relay file system is mounted, as far as is known in {home}
+(programs with another XDG_RUNTIME_DIR are not seen; absolute paths work).
+A program mounts its own like this:
 
   from relaylab import relayfs
   fs = relayfs.RelayFS()
   chan = relayfs.relay_open("cpu", None, 65536, 8, fs=fs)
   print(fs.mount())     # the directory that the files are in"""
+
+
+def nothing_mounted() -> str:
+    """What to say where there is nothing, and how to get something."""
+    from relaylab.relayfs.registry import runtime_directory
+
+    return _NOTHING_MOUNTED.format(home=runtime_directory())
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Look at each file."""
     import json
 
-    from relaylab.cli.finding import NOTHING_MOUNTED, find
+    from relaylab.cli.finding import find, nothing_mounted
 
     groups = _mounted() if args.path is None else [("", find([args.path]))]
     seen = [(head, [(file, _look_at(file)) for file in files]) for head, files in groups]
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([_as_dict(*one) for _, files in seen for one in files], indent=2))
     elif not seen:
-        print(NOTHING_MOUNTED)
+        print(nothing_mounted())
     else:
         print("\n\n".join(_section(head, files) for head, files in seen))
     return 0

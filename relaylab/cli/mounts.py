@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     import time
     from dataclasses import asdict
 
-    from relaylab.cli.finding import NOTHING_MOUNTED
+    from relaylab.cli.finding import nothing_mounted
     from relaylab.cli.table import table
     from relaylab.relayfs.registry import mounts
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([asdict(info) for info in found], indent=2))
         return 0
     if not found:
-        print(NOTHING_MOUNTED)
+        print(nothing_mounted())
         return 0
     now = time.time()
     rows = [

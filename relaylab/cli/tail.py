@@ -48,6 +48,7 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show those there are, then those that come."""
     import shutil
+    import sys
 
     from relaylab.cli.finding import find_one
     from relaylab.errors import ConfigError
@@ -61,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"{'sequence':>12} {'bytes':>11} {'padding':>9}  data", flush=args.follow)
         if args.lines or args.follow:
             _show(file, None if args.follow else end, width)
+        if args.follow and file.finalized:
+            why = "the channel was closed" if file._field("finalized") else "its owner is gone"
+            print(f"relaylab tail: {args.path}: {why}", file=sys.stderr)
     return 0
 
 

@@ -35,11 +35,14 @@ class RelayFile(ABC):
         The path it was opened by.
     skipped : int
         Sub-buffers that were overwritten before `subbufs` could read them.
+    taken : int
+        Sub-buffers that another reader consumed before `subbufs` came to them.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.skipped = 0
+        self.taken = 0
         self._place = Place()
         self._lock = threading.RLock()
         self._mappings: set[Mapping] = set()
@@ -193,8 +196,10 @@ class RelayFile(ABC):
         timeout
             Seconds after which to end if nothing came; None to wait until the channel is closed.
         consume
-            Consume each sub-buffer when the loop moves on. One consuming loop a buffer; others
-            pass False, get copies, and have no say in what the writer may use again.
+            Consume each sub-buffer when the loop moves on; after a break the last one is not
+            consumed. One consuming loop a buffer: of two, each misses what the other consumes,
+            counted in `taken`. Others pass False, get copies, and have no say in what the writer
+            may use again.
 
         Yields
         ------
@@ -231,7 +236,7 @@ class RelayFile(ABC):
         if unused:
             self._release()
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """In the child of a fork: the open file is the parent's."""
         self._lock = threading.RLock()  # another thread may have held it
         self._closed = True
@@ -362,7 +367,7 @@ class Mapping:
             self._pages = None
         self._on_close(self)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """In the child of a fork: unmap without telling anybody."""
         self._pages = None
 

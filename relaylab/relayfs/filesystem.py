@@ -314,7 +314,7 @@ class RelayFS:
             for buffer in channel.buffers:
                 buffer._abandon()
         for file in list(self._files):
-            file.abandon()
+            file._abandon()
         self._files.clear()
 
     def _open_or_raise(self) -> None:

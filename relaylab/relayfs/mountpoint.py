@@ -226,7 +226,9 @@ def _check_owner(path: Path, root: int) -> None:
             errno=EACCES,
             passed=str(path),
             allowed="a directory that only you can write to",
-            hint=f"Run: chmod go-w {path}",
+            hint=f"Make one of your own in it: mkdir -m 700 {path}/relay"
+            if own.st_mode & stat.S_ISVTX
+            else f"Run: chmod go-w {path}",
         )
     above = os.stat("..", dir_fd=root)
     if above.st_mode & _OTHERS_WRITE and not above.st_mode & stat.S_ISVTX:

@@ -65,12 +65,12 @@ class OwnFile(RelayFile):
                 self._descriptor = self._buffer._wake_up_descriptor()
             return self._descriptor
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """In the child of a fork: the open file is the parent's."""
-        super().abandon()
+        super()._abandon()
         self._buffer._abandon()
         for mapping in self._mappings:
-            mapping.abandon()
+            mapping._abandon()
         self._mappings.clear()
         watch = () if self._watch is None else self._watch[:1]
         for descriptor in (self._descriptor, *watch):

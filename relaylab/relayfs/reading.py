@@ -153,8 +153,9 @@ def _next(
         if place.epoch != epoch:  # at the beginning, or reset
             place.following = consumed if consume or place.epoch < 0 else 0
             place.epoch = epoch
-        if consume:
-            place.following = max(place.following, consumed)
+        if consume and place.following < consumed:
+            file.taken += consumed - place.following
+            place.following = consumed
         # older ones were overwritten, or are this moment
         oldest = min(file._field("opened") + 1 - n, produced)
         if place.following < oldest:

@@ -347,9 +347,9 @@ class RemoteFile(RelayFile):
             self._owner_is_gone = True  # to whoever on another thread is about to ask
             self._descriptors.close()
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """In the child of a fork: the open file is the parent's."""
-        super().abandon()
+        super()._abandon()
         self._owner_is_gone = True
         self._stop_waiting()
         self._descriptors.close()
@@ -357,7 +357,7 @@ class RemoteFile(RelayFile):
 
 def _abandon_all() -> None:
     for file in list(_open):
-        file.abandon()
+        file._abandon()
 
 
 if hasattr(os, "register_at_fork"):
