@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,10 +60,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a copy of the workbench's notebook in JupyterLab."""
+def jupyterlab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a running JupyterLab, and its folder."""
     root = tmp_path_factory.mktemp("lab")
-    shutil.copy(resources.notebooks() / "workbench.ipynb", root)
     answered = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     answered.parent.mkdir(parents=True)
     answered.write_text('{"fetchNews": "false"}')
@@ -82,7 +82,20 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     pattern = r"http://localhost:[1-9]\d*/lab"
     with served(command, pattern, root / "log") as (address, _):
-        yield f"{address}/tree/workbench.ipynb"
+        yield address, root
+
+
+@pytest.fixture
+def jupyterlab(jupyterlab_server: tuple[str, Path]) -> str:
+    """The address of a copy of the workbench's notebook in JupyterLab.
+
+    Each test has a copy, and so a kernel, of its own: JupyterLab would restore in the new page
+    whatever widgets the tests before have left in a kernel.
+    """
+    address, root = jupyterlab_server
+    copy = root / f"workbench-{uuid.uuid4().hex}.ipynb"
+    shutil.copy(resources.notebooks() / "workbench.ipynb", copy)
+    return f"{address}/tree/{copy.name}?reset"  # without the tabs of the tests before
 
 
 @pytest.fixture(scope="module")
