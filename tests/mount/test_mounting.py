@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 
 import relaylab
 from relaylab import relayfs
+from relaylab.relayfs.mounting import Mount
+from relaylab.relayfs.server import Server
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -284,7 +287,7 @@ def test_a_mount_point_that_is_a_symlink_is_refused(fs: Any, point: Path) -> Non
     assert "symlink" in str(refused(errno.ELOOP, fs, link))
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o702])
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
 def test_a_mount_point_others_may_write_to_is_refused_with_the_command_that_helps(
     mode: int, fs: Any, point: Path
 ) -> None:
@@ -297,6 +300,15 @@ def test_a_mount_point_others_may_write_to_is_refused_with_the_command_that_help
         fs.mount(command.split()[-1])
     else:
         fs.mount(point)
+
+
+def test_a_directory_for_everybody_is_refused_with_the_mkdir_to_run(fs: Any, point: Path) -> None:
+    point.chmod(0o1777)
+    error = refused(errno.EACCES, fs, point)
+    assert error.hint is not None
+    command = error.hint.removeprefix("Make one of your own in it: ")
+    subprocess.run(command.split(), check=True)
+    fs.mount(point / "relay")
 
 
 def test_a_parent_others_may_write_to_is_refused_unless_it_is_sticky(fs: Any, point: Path) -> None:
@@ -508,3 +520,47 @@ def test_damaged_entries_of_mounts_are_harmless(fs: Any, runtime_directory: Path
     finally:
         for path in entries.glob("1-*"):
             path.unlink()
+
+
+def test_a_mount_that_fails_while_a_reader_connects_ends(
+    fs: Any, point: Path, reader: Any, monkeypatch: Any
+) -> None:
+    relayfs.relay_open("t", None, 64, 4, False, None, fs=fs)
+    relayfs.relay_open("u", None, 64, 4, False, None, fs=fs)
+    accepted = threading.Event()
+    add_file, welcome = Mount.add_file, Server._welcome
+
+    def fail_at_the_second(mount: Any, path: str, buffer: Any) -> None:
+        if path == "u0":
+            reader.begin("try: relaylab.open_file(path)\nexcept OSError: pass", path=f"{point}/t0")
+            assert accepted.wait(30)
+            raise relaylab.ResourceError("no more", errno=errno.EMFILE)
+        add_file(mount, path, buffer)
+
+    def noted_welcome(server: Any, *arguments: Any) -> None:
+        accepted.set()
+        welcome(server, *arguments)
+
+    monkeypatch.setattr(Mount, "add_file", fail_at_the_second)
+    monkeypatch.setattr(Server, "_welcome", noted_welcome)
+    with pytest.raises(relaylab.ResourceError, match="no more"):
+        fs.mount(point)
+    reader.end()
+    assert names(point) == []
+    assert fs.mountpoint is None
+    assert relaylab.mounts() == []
+
+
+def test_an_entry_that_names_no_absolute_directory_has_nothing_removed(
+    fs: Any, runtime_directory: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    fs.mount()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    entries = runtime_directory / "relaylab" / "mounts"
+    texts = ['{"pid": 1}', '{"path": ""}', '{"path": "."}', '{"path": "/a\\u0000b"}']
+    for number, text in enumerate(texts):
+        (entries / f"1-{number}").write_text(text)
+    assert [info.path for info in relaylab.mounts()] == [fs.mountpoint]
+    assert names(tmp_path) == ["mine"]
+    assert len(names(entries)) == 1
