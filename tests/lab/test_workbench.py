@@ -54,15 +54,16 @@ class Watcher:
         self.say("painted", seq=self.frames[-1].seq)
 
     def until(self, condition):
-        """Paint until a frame fulfils the condition."""
+        """Paint until a frame, the newest or a later one, fulfils the condition."""
         deadline = time.monotonic() + 120
-        seen = 0
+        seen = max(0, len(self.frames) - 1)
         while time.monotonic() < deadline:
-            if len(self.frames) > seen:
-                seen = len(self.frames)
+            while len(self.frames) > seen:  # each of them: several may have come at once
+                frame = self.frames[seen]
+                seen += 1
                 self.painted()
-                if condition(self.frames[-1]):
-                    return self.frames[-1]
+                if condition(frame):
+                    return frame
             time.sleep(0.005)
         raise AssertionError("no such frame came")
 
