@@ -147,14 +147,17 @@ class Connection:
         if mapping is not None:
             mapping.close()
 
-    def close(self) -> None:
-        """The reader is gone: do what it asked for last, and forget it."""
+    def hang_up(self) -> None:
+        """The reader is gone: do what it asked for last, and close its descriptors."""
         engine.leave(self._place)
         self._buffer._remove_listener(self._listener)
         self._letterbox.close()
         for descriptor in (self._wake, self._asleep, self.bell):
             os.close(descriptor)
         self.socket.close()
+
+    def release(self) -> None:
+        """Give back what it had mapped and opened, after `hang_up`."""
         mapped = [mapping.close for mapping in self._mappings if mapping is not None]
         for end in [*mapped, self.file.close]:
             try:

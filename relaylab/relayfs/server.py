@@ -37,6 +37,7 @@ _TICK_S: Final = 0.1  # how long a reader that asks too much has to wait
 _ASKED_A_TICK: Final = 64  # requests of one reader
 _ACCEPTED_AT_ONCE: Final = 16
 _CREDENTIALS: Final = struct.Struct("3i")
+_settling: Final = threading.RLock()  # while descriptors are not where abandon() finds them
 
 
 def most_connections() -> int:
@@ -182,17 +183,19 @@ class Server:
 
     def _accept(self, listener: socket.socket, buffer: ChannelBuffer) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
-            try:
-                peer, _address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in (EMFILE, ENFILE, ENOMEM):
-                    _log.warning("readers of %s have to wait: %s", buffer.path, error)
-                    self._rest(listener.fileno())
-                return  # the listener was closed, or the reader is gone already
-            peer.setblocking(False)
-            self._welcome(peer, buffer)
+            with _settling:
+                try:
+                    peer, _address = listener.accept()
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    if error.errno in (EMFILE, ENFILE, ENOMEM):
+                        _log.warning("readers of %s have to wait: %s", buffer.path, error)
+                        self._rest(listener.fileno())
+                    return  # the listener was closed, or the reader is gone already
+                peer.setblocking(False)
+                self._welcome(peer, buffer)
+                del peer
 
     def _welcome(self, peer: socket.socket, buffer: ChannelBuffer) -> None:
         pid, uid, _ = _CREDENTIALS.unpack(
@@ -283,13 +286,15 @@ class Server:
 
     def _end(self, connection: Connection) -> None:
         descriptor = connection.socket.fileno()
-        self._resting.pop(descriptor, None)
-        if self._connections.pop(descriptor, None) is None:
-            return
-        for epoll, watched in ((self._epoll, descriptor), (self._bells, connection.bell)):
-            with contextlib.suppress(OSError):  # it could not be watched
-                epoll.unregister(watched)
-        connection.close()
+        with _settling:
+            self._resting.pop(descriptor, None)
+            if self._connections.pop(descriptor, None) is None:
+                return
+            for epoll, watched in ((self._epoll, descriptor), (self._bells, connection.bell)):
+                with contextlib.suppress(OSError):  # it could not be watched
+                    epoll.unregister(watched)
+            connection.hang_up()
+        connection.release()
 
     # Those who ask too much ------------------------------------------------------------------
 
@@ -304,3 +309,11 @@ class Server:
             if until <= now and self._resting.pop(descriptor, None) is not None:
                 with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile
                     self._epoll.modify(descriptor, select.EPOLLIN)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_settling.acquire,
+        after_in_parent=_settling.release,
+        after_in_child=_settling.release,
+    )

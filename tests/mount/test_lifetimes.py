@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
+import os
 import select
 import sys
 from pathlib import Path
@@ -312,3 +315,82 @@ def test_the_memory_of_released_buffers_is_given_back(
         wait_until(lambda: not Path(path).exists())
         del chan
     wait_until(lambda: shared() < before + 20_000)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("callback", ["buf_mapped", "buf_unmapped"])
+def test_a_callback_that_exits_ends_neither_the_thread_it_is_on_nor_the_readers(
+    callback: str, open_channel: Any, reader: Any, path: str, monkeypatch: Any
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: told.append(report.exc_value))
+
+    class Exiting:
+        pass
+
+    def exit_at_once(*_: Any) -> None:
+        raise SystemExit
+
+    setattr(Exiting, callback, exit_at_once)
+    chan = open_channel(callbacks=Exiting())
+    for _ in range(2):
+        reader.run("with relaylab.open_file(path) as f, f.mmap(): pass", path=path)
+        wait_until(lambda: chan.buffers[0].refcount == 1)
+    assert [type(error) for error in told] == [SystemExit] * 2
+
+
+def test_a_failed_open_leaves_no_descriptor_even_before_the_garbage_is_collected(
+    fs: Any,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError
+
+    client = type("Failing", (), {"subbuf_start": staticmethod(fail)})()
+    before = descriptors()
+    gc.disable()
+    try:
+        with pytest.raises(relaylab.CallbackError):
+            relayfs.relay_open("t", None, 64, 4, False, client, fs=fs)
+        assert descriptors() == before
+    finally:
+        gc.enable()
+
+
+CONNECTING = """
+from relaylab.relayfs.connecting import connect
+import threading
+ended = threading.Event()
+def storm():
+    while not ended.is_set():
+        connect(path).close()
+thread = threading.Thread(target=storm)
+thread.start()
+"""
+
+
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_a_fork_while_readers_come_and_go_takes_none_of_them_along(
+    chan: Any, reader: Any, path: str
+) -> None:
+    reader.run(CONNECTING, path=path)
+    for _ in range(50):
+        ours, theirs = os.pipe()
+        pid = os.fork()
+        if pid == 0:  # the child: tell what it has of the mount
+            os.write(theirs, b"x" + "\n".join(_shared_memory()).encode())
+            os._exit(0)
+        os.close(theirs)
+        found = os.read(ours, 10_000)
+        os.close(ours)
+        os.waitpid(pid, 0)
+        assert found == b"x"
+    reader.run("ended.set(); thread.join()")
+
+
+def _shared_memory() -> list[str]:
+    """What this process has open of channels and their readers."""
+    found = []
+    for name in descriptors():
+        with contextlib.suppress(OSError):  # the one that listed them
+            found.append(str(Path(f"/proc/self/fd/{name}").readlink()))
+    return [link for link in found if "relaylab" in link]

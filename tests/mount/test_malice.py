@@ -589,3 +589,14 @@ def test_what_is_handed_over_is_not_inherited_by_other_programs(
     inheritable = "[os.get_inheritable(fd) for fd in (f._data, f._wake, f._bell, f.fileno())]"
     assert reader.value(inheritable) == [False] * 4
     assert not reader.value("f._socket.get_inheritable()")
+
+
+def test_a_reader_with_a_lease_on_what_it_got_makes_nobody_wait(
+    chan: Any, reader: Any, peer: Any, path: str
+) -> None:
+    reader.run("import fcntl, signal; f = relaylab.open_file(path)", path=path)
+    error = reader.error("fcntl.fcntl(f._data, fcntl.F_SETLEASE, fcntl.F_WRLCK)")
+    assert error.errno == errno.EAGAIN  # it is not the only one who has it open
+    other = peer(path=path)
+    other.run("f = relaylab.open_file(path)")
+    all_is_well(chan, other)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mount import loops
-from mount.peers import NIGHTLY, wait_until
+from mount.peers import NIGHTLY, descriptors, wait_until
 
 import relaylab
 from relaylab import relayfs
@@ -667,3 +667,60 @@ def test_an_own_file_is_watched_like_any(chan: Any, path: str) -> None:
         assert len(next(loop).data) == 9
         later.join()
         loop.close()
+
+
+def test_the_descriptor_of_an_in_process_reader_takes_no_wake_up_from_others(
+    chan: Any, mounted: Any, other: Any
+) -> None:
+    produce(chan, 1)
+    other.run("watching = f.subbufs(consume=False); next(watching)")
+    other.begin("found = next(watching)")
+    buf = chan.buffers[0]
+    wait_until(lambda: buf._memory.own["armed"][0] and buf._memory.listeners["armed"][0])
+    with mounted.open_file("t0") as file:
+        assert file.fileno() >= 0  # readable at once: something is unconsumed
+        produce(chan, 2)
+        other.end()
+    assert other.value("found.sequence") == 1
+
+
+def test_after_a_watching_loop_the_descriptor_is_readable_while_something_is_unconsumed(
+    chan: Any, other: Any
+) -> None:
+    produce(chan, 1)
+    other.run("import select")
+    other.run("assert len(list(f.subbufs(timeout=0.01, consume=False))) == 1")
+    assert other.value("select.select([f.fileno()], [], [], 0)[0] != []")
+    other.run("f.consume(1)")
+    assert other.value("select.select([f.fileno()], [], [], 0)[0] == []")
+
+
+@pytest.mark.parametrize("timeout", [3e6, 1e300, float("inf")])
+def test_a_timeout_longer_than_poll_can_wait_is_for_ever(
+    timeout: float, chan: Any, other: Any
+) -> None:
+    produce(chan, 1)
+    other.run("reading = f.subbufs(timeout=timeout); next(reading)", timeout=timeout)
+    other.begin("found = next(reading)")
+    wait_until(lambda: chan.buffers[0]._memory.listeners["armed"][0])
+    produce(chan, 1)
+    other.end()
+    assert other.value("found.sequence") == 1
+
+
+def test_a_file_that_is_forgotten_closes_its_descriptors(chan: Any, reader: Any, path: str) -> None:
+    reader.run("import gc, os; descriptors = lambda: sorted(os.listdir('/proc/self/fd'))")
+    reader.run("f = relaylab.open_file(path); f.close(); before = descriptors()", path=path)
+    reader.run("f = relaylab.open_file(path); f.fileno(); f.mmap(); del f; gc.collect()")
+    assert reader.value("descriptors() == before")
+    wait_until(lambda: chan.buffers[0].refcount == 1)
+
+
+def test_an_own_file_closed_within_a_watching_loop_leaves_nothing(chan: Any, mounted: Any) -> None:
+    before = descriptors()
+    file = mounted.open_file("t0")
+    produce(chan, 1)
+    for _ in file.subbufs(timeout=0.01, consume=False):
+        file.close()
+    assert descriptors() == before
+    assert chan.buffers[0].refcount == 1
