@@ -11,7 +11,7 @@ examples:
   relaylab demo mytrace.csv.gz --speed 0.1      a trace of your own, ten times slower
   relaylab demo --subbuf-size 64k --n-subbufs 2 few large sub-buffers: watch it lose events
   relaylab demo --no-browser --port 8866        only print the address
-  relaylab demo --attach /run/user/1000/relaylab/fs-4711-0/cpu0
+  relaylab demo --attach /run/user/1000/relaylab/fs-4711-5c0ffee5/cpu0
                                                 watch a channel of another process"""
 
 

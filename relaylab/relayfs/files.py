@@ -298,7 +298,7 @@ class RelayFile(ABC):
 
     @abstractmethod
     def _settle(self) -> None:
-        """Wait until what was consumed last is consumed."""
+        """Wait until what was consumed last is consumed, and make the descriptor tell of it."""
 
     @abstractmethod
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
