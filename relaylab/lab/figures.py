@@ -107,7 +107,6 @@ def _item(name: str, lines: list[Line]) -> str:
         name="plot",
         sizing_mode="stretch_both",
         toolbar_location=None,
-        tools="",
         x_range=Range1d(start=-SECONDS, end=0, name="x_range"),
         y_range=Range1d(start=0, end=1, name="y_range"),
         output_backend="canvas",
@@ -119,6 +118,7 @@ def _item(name: str, lines: list[Line]) -> str:
         outline_line_color=None,
         lod_threshold=None,
     )
+    plot.toolbar.tools = []  # the page has keys of its own
     for line in lines:
         look: dict[str, Any] = {
             "line_color": line.colour,
