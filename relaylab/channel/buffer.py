@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from relaylab.channel.arguments import INT_MAX, address, integer
 from relaylab.channel.callbacks import Client
 from relaylab.channel.conversation import Conversation
+from relaylab.channel.counters import Counters
 from relaylab.channel.observing import Stats, stats_of
 from relaylab.core.journal import Kind
-from relaylab.core.layout import CONTROL, MAX_LISTENERS, offset_of
+from relaylab.core.layout import CONTROL, MAX_LISTENERS, words_of
 from relaylab.core.memory import BufferMemory, handle_array
 from relaylab.core.prepare import engine
 from relaylab.core.ring import CLOSED
@@ -28,10 +29,10 @@ from relaylab.errors import ClosedError, ResourceError
 POLLIN: Final = select.POLLIN | select.POLLRDNORM if hasattr(select, "POLLIN") else 0x41
 POLLERR: Final = select.POLLERR if hasattr(select, "POLLERR") else 0x08
 
-_INDEX: Final = {name: offset_of(CONTROL, name) // 8 for name in CONTROL.names or ()}
+_INDEX: Final = words_of(CONTROL)
 
 
-class ChannelBuffer:
+class ChannelBuffer(Counters):
     """The per-CPU buffer of a channel: live, read-only views of its state.
 
     After the buffer was released only `cpu`, `path`, `released` and `stats` mean anything.
@@ -84,21 +85,6 @@ class ChannelBuffer:
     def offset(self) -> int:
         """Bytes used of the sub-buffer being written."""
         return self._field("offset")
-
-    @property
-    def subbufs_produced(self) -> int:
-        """Sub-buffers produced since the last reset."""
-        return self._field("produced")
-
-    @property
-    def subbufs_consumed(self) -> int:
-        """Sub-buffers consumed since the last reset."""
-        return self._field("consumed")
-
-    @property
-    def unfull(self) -> int:
-        """1 if a reader consumed something of the full buffer and no switch has seen it yet."""
-        return self._field("unfull")
 
     @property
     def finalized(self) -> int:

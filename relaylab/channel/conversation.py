@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from relaylab.channel.callbacks import Client
 from relaylab.core import ring
 from relaylab.core.clients import NO_DELIVER, RESERVE_OUT_OF_RANGE
-from relaylab.core.layout import OWN, offset_of
+from relaylab.core.layout import OWN, words_of
 from relaylab.core.prepare import engine
 from relaylab.errors import CallbackError, ReentrancyError
 
@@ -31,7 +31,7 @@ _NAMES: Final = {
 }
 
 
-_INDEX: Final = {name: offset_of(OWN, name) // 8 for name in OWN.names or ()}
+_INDEX: Final = words_of(OWN)
 
 
 class Conversation:

@@ -126,6 +126,11 @@ def offset_of(record: np.dtype[np.void], field: str) -> int:
     return int(fields[field][1])
 
 
+def words_of(record: np.dtype[np.void]) -> dict[str, int]:
+    """Where the fields of `record` are in it as int64 words, in their order."""
+    return {name: offset_of(record, name) // 8 for name in record.names or ()}
+
+
 def control_size(n_subbufs: int) -> int:
     """Bytes of a control block with its padding and commit arrays, rounded up to whole pages."""
     return -(-(CONTROL.itemsize + 8 * n_subbufs) // PAGE) * PAGE

@@ -70,7 +70,7 @@ def _windows_clock(builder: Builder) -> Value:
 def current_cpu() -> int:
     """The CPU this thread runs on; where the system does not tell, a number fixed per thread."""
     if sys.platform == "linux":
-        return int(ctypes.CDLL(None).sched_getcpu())
+        return int(_c_library().sched_getcpu())
     return threading.get_native_id()
 
 
@@ -148,7 +148,7 @@ _FUTEX_WAKE: Final = 1
 
 def wait_for_events(epoll: int, events: int, room: int) -> int:
     """Wait without end for events of an epoll descriptor; how many lie at `events`, or -1."""
-    return int(ctypes.CDLL(None).epoll_wait(int(epoll), ctypes.c_void_p(int(events)), room, -1))
+    return int(_c_library().epoll_wait(int(epoll), ctypes.c_void_p(int(events)), room, -1))
 
 
 @lowered_to(wait_for_events, types.int64, types.int64, types.int64, types.int64)
@@ -164,7 +164,7 @@ def _lower_wait_for_events(
 
 def wake_futex(address: int) -> None:
     """Wake one who sleeps until the word at `address` changes, in whatever process."""
-    ctypes.CDLL(None).syscall(ctypes.c_long(_FUTEX), ctypes.c_void_p(int(address)), _FUTEX_WAKE, 1)
+    _c_library().syscall(ctypes.c_long(_FUTEX), ctypes.c_void_p(int(address)), _FUTEX_WAKE, 1)
 
 
 @lowered_to(wake_futex, types.void, types.int64)

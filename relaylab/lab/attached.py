@@ -14,7 +14,7 @@ from relaylab.channel.observing import stats_of
 from relaylab.errors import ClosedError, RelayError
 from relaylab.lab.history import SECONDS, History
 from relaylab.lab.moment import Moment
-from relaylab.lab.peaks import Peaks
+from relaylab.lab.sampling import Sampler
 from relaylab.lab.settings import Settings
 from relaylab.relayfs.watching import WatchedChannel
 
@@ -80,17 +80,13 @@ class AttachedRun:
         self.channel = channel
         self.fs = None
         self.settings = _settings_of(channel)
-        self.history = History()
         self.is_over = False
         self.end_status = "closed"
         self._news = ""
         self._is_ending = False
-        self._cursor = channel.journal.cursor()
-        self._dropped = self._cursor.dropped
-        self._totals: Any | None = None
+        self._samples = Sampler(channel)
         self._moved_s = -_QUIET_S
         self._began_s = time.monotonic()
-        self._peaks = Peaks(channel.snapshot().subbufs_consumed)
 
     # What every run has -----------------------------------------------------------------------
 
@@ -101,6 +97,11 @@ class AttachedRun:
     def is_running(self) -> bool:
         """Whether events were written within the last second."""
         return not self.is_over and time.monotonic() - self._moved_s < _QUIET_S
+
+    @property
+    def history(self) -> History:
+        """Samples for the figures."""
+        return self._samples.history
 
     @property
     def clock_s(self) -> float:
@@ -136,8 +137,7 @@ class AttachedRun:
 
     def records(self) -> NDArray[np.void]:
         """What happened since the last call, from the owner's journal."""
-        records: NDArray[np.void] = self._cursor.read()
-        return records
+        return self._samples.records()
 
     def take_rewound(self) -> bool:
         """Real time does not go back."""
@@ -145,17 +145,13 @@ class AttachedRun:
 
     def observe(self, moment: Moment, records: NDArray[np.void]) -> None:
         """Keep a sample of what was seen, if something moved."""
-        if self._cursor.dropped != self._dropped:
-            self._dropped = self._cursor.dropped
-            self._peaks = Peaks(moment.snapshot.subbufs_consumed)
-            records = records[:0]
-        peaks = self._peaks.take(records, moment.occupancy, moment.snapshot.subbufs_consumed)
-        if moment.totals != self._totals:
-            if self._totals is not None and moment.totals.offered != self._totals.offered:
-                self._moved_s = time.monotonic()
-            self._totals = moment.totals
+        samples = self._samples
+        peaks = samples.peaks(moment, records)
+        before, samples.totals = samples.totals, moment.totals
+        if before is not None and moment.totals.offered != before.offered:
+            self._moved_s = time.monotonic()
         if self.is_running:
-            self.history.sample(self.clock_s, np.minimum(peaks, moment.n_subbufs), moment.totals)
+            samples.history.sample(self.clock_s, peaks, moment.totals)
         if self._is_ending and not self.is_over:
             self._end()
 

@@ -11,8 +11,8 @@ from relaylab.errors import ConfigError
 from relaylab.lab.history import SECONDS, History
 from relaylab.lab.moment import Moment
 from relaylab.lab.opening import open_own
-from relaylab.lab.peaks import Peaks
 from relaylab.lab.readers import Readers, Wish
+from relaylab.lab.sampling import Sampler
 from relaylab.lab.settings import Settings
 from relaylab.workload import Workload
 from relaylab.workload.live import Writers
@@ -52,12 +52,7 @@ class LiveRun:
         if channel is None:
             self.fs, channel = open_own(settings)
         self.channel = channel
-        self._cursor = channel.journal.cursor()
-        self.history = History()
-        self._totals: Any | None = None
-        self._dropped = 0
-        self._peaks = Peaks(np.zeros(channel.n_cpus, np.int64))
-        self._begin_history()
+        self._samples = Sampler(channel)
         self.writers: Any | None = None
         self.attached = Readers(channel, self._map_all, self._paths)
         self.news = ""
@@ -95,6 +90,11 @@ class LiveRun:
         """Seconds since the open, without pauses."""
         # While paused, _opened_s holds minus the seconds that had passed.
         return -self._opened_s if self.paused else time.monotonic() - self._opened_s
+
+    @property
+    def history(self) -> History:
+        """Samples for the figures."""
+        return self._samples.history
 
     @property
     def duration_s(self) -> float:
@@ -207,7 +207,7 @@ class LiveRun:
     def reset(self) -> None:
         """``chan.reset()``."""
         self.channel.reset()
-        self._begin_history()
+        self._samples.begin()
 
     def snapshot(self) -> Any:
         """``chan.snapshot()``."""
@@ -227,8 +227,7 @@ class LiveRun:
 
     def records(self) -> NDArray[np.void]:
         """What happened since the last call, from the journal."""
-        records: NDArray[np.void] = self._cursor.read()
-        return records
+        return self._samples.records()
 
     def take_rewound(self) -> bool:
         """Real time does not go back."""
@@ -236,16 +235,11 @@ class LiveRun:
 
     def observe(self, moment: Moment, records: NDArray[np.void]) -> None:
         """Keep a sample of what was seen, if something moved."""
-        missed = self._cursor.dropped != self._dropped
-        self._dropped = self._cursor.dropped
-        if missed:
-            self._peaks = Peaks(moment.snapshot.subbufs_consumed)
-            records = records[:0]
-        peaks = self._peaks.take(records, moment.occupancy, moment.snapshot.subbufs_consumed)
-        if self.is_running or moment.totals != self._totals:
-            self._totals = moment.totals
-            peaks = np.minimum(peaks, moment.n_subbufs)
-            self.history.sample(self.clock_s, peaks, moment.totals)
+        samples = self._samples
+        peaks = samples.peaks(moment, records)
+        if self.is_running or moment.totals != samples.totals:
+            samples.totals = moment.totals
+            samples.history.sample(self.clock_s, peaks, moment.totals)
 
     def stop(self) -> None:
         """End the writers and readers; the channel stays open."""
@@ -286,12 +280,6 @@ class LiveRun:
             )
         top = self.fs.mountpoint or self.fs.mount()
         return [f"{top}/{buf.path}" for buf in self.channel.buffers]
-
-    def _begin_history(self) -> None:
-        self.history = History()
-        self._dropped = self._cursor.dropped
-        self._totals = None
-        self._peaks = Peaks(self.channel.snapshot().subbufs_consumed)
 
     def _speed(self, rate: float) -> float:
         if rate == 0 or self.workload is None:

@@ -6,23 +6,24 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from errno import EINVAL
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.channel.arguments import INT_MAX, integer
+from relaylab.channel.counters import Counters
 from relaylab.channel.observing import Stats
 from relaylab.core.pages import Pages
 from relaylab.errors import ClosedError, ConfigError, FileError
 from relaylab.relayfs import reading
+from relaylab.relayfs.closing import ClosesOnExit
 from relaylab.relayfs.reading import Place, Subbuffer
 
 _FOREVER_S: Final = 2_000_000.0  # poll() cannot wait longer than 2^31 ms
 
 
-class RelayFile(ABC):
+class RelayFile(Counters, ClosesOnExit, ABC):
     """An open file of a buffer, for reading. It is a reference to the buffer.
 
     As a context manager it closes on exit. The buffer is released when the file is closed *and*
@@ -54,21 +55,6 @@ class RelayFile(ABC):
         return self._closed
 
     # The buffer's state ----------------------------------------------------------------------
-
-    @property
-    def subbufs_produced(self) -> int:
-        """Sub-buffers produced since the last reset."""
-        return self._field("produced")
-
-    @property
-    def subbufs_consumed(self) -> int:
-        """Sub-buffers consumed since the last reset."""
-        return self._field("consumed")
-
-    @property
-    def unfull(self) -> int:
-        """1 if a reader consumed something of the full buffer and no switch has seen it yet."""
-        return self._field("unfull")
 
     @property
     def finalized(self) -> int:
@@ -258,13 +244,10 @@ class RelayFile(ABC):
         if self._closed:
             raise ClosedError(f"the file {self.path!r} is closed", hint="Open it again.")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _in_use_or_raise(self) -> None:
+        """Mappings keep a closed file in use."""
+        if not self._mappings:
+            self._open_or_raise()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -325,7 +308,7 @@ def _seconds(timeout: float | None) -> float | None:
     return seconds if seconds < _FOREVER_S else None
 
 
-class Mapping:
+class Mapping(ClosesOnExit):
     """A read-only mapping of a buffer; it keeps the open file alive.
 
     As a context manager it unmaps on exit.
@@ -378,14 +361,6 @@ class Mapping:
                 f"the mapping of {self._file.path!r} is closed", hint="Call mmap() again."
             )
         return pages
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "mapped"

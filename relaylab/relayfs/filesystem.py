@@ -8,13 +8,13 @@ import threading
 import weakref
 from collections.abc import Iterator
 from errno import EBUSY, EISDIR, ENOENT, ENOTEMPTY
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from relaylab.channel import Channel, ChannelBuffer
 from relaylab.channel.arguments import integer
 from relaylab.errors import ClosedError, ConfigError, EntryExistsError, FileError
 from relaylab.relayfs import names
+from relaylab.relayfs.closing import ClosesOnExit
 from relaylab.relayfs.files import RelayFile
 from relaylab.relayfs.own import OwnFile
 
@@ -45,7 +45,7 @@ class Directory:
         return f"<Directory {self.path!r}, {state}>"
 
 
-class RelayFS:
+class RelayFS(ClosesOnExit):
     """A file system of relay files; `mount` shows it to other processes.
 
     As a context manager it closes on exit.
@@ -320,14 +320,6 @@ class RelayFS:
     def _open_or_raise(self) -> None:
         if self.closed:
             raise ClosedError("the file system is closed", hint="Make a new RelayFS.")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if self.closed:

@@ -59,11 +59,6 @@ class Mount:
         """The directory."""
         return str(self._point.path)
 
-    @property
-    def readers(self) -> int:
-        """Open files of other processes."""
-        return self._server.connections
-
     def add_directory(self, path: str) -> None:
         """Make a directory appear."""
         self._point.make_directory(path)

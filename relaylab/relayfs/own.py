@@ -79,12 +79,8 @@ class OwnFile(RelayFile):
         self._descriptor = self._watch = None
 
     def _field(self, name: str) -> int:
-        self._open_or_mapped_or_raise()
+        self._in_use_or_raise()
         return self._buffer._field(name)
-
-    def _open_or_mapped_or_raise(self) -> None:
-        if not self._mappings:
-            self._open_or_raise()
 
     def _map_pages(self) -> Pages:
         pages: Pages = self._buffer._alive()
@@ -115,7 +111,7 @@ class OwnFile(RelayFile):
 
     def _descriptor_to_watch(self, produced: int, epoch: int) -> int:
         with self._lock:
-            self._open_or_mapped_or_raise()
+            self._in_use_or_raise()
             if self._watch is None:
                 self._watch = self._new_listener()
             eventfd, listener = self._watch

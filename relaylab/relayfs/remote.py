@@ -16,7 +16,7 @@ from relaylab.channel.buffer import POLLERR, POLLIN
 from relaylab.channel.observing import Stats, stats_of
 from relaylab.core import desk
 from relaylab.core.journal import Journal
-from relaylab.core.layout import CONTROL, LETTERBOX, PAGE, offset_of
+from relaylab.core.layout import CONTROL, LETTERBOX, PAGE, words_of
 from relaylab.core.memory import arrays_in, journal_in
 from relaylab.core.pages import Pages
 from relaylab.core.system import wait_for_futex
@@ -30,11 +30,8 @@ from relaylab.relayfs.protocol import Welcome
 _PEEK_NOW: Final = 0x42  # MSG_PEEK | MSG_DONTWAIT
 _PATIENCE_NS: Final = 50_000_000  # of a reader before it looks whether the owner still lives
 _GLANCES: Final = 20  # at the answer before it sleeps
-_ANSWERED: Final = offset_of(LETTERBOX, "answered")
-_FIELD: Final = {name: offset_of(CONTROL, name) // 8 for name in CONTROL.names or ()}
-_POSTS, _ASKS, _FIRST, _SECOND, _WAITING = (
-    offset_of(LETTERBOX, name) // 8 for name in ("posts", "asks", "first", "second", "waiting")
-)
+_FIELD: Final = words_of(CONTROL)
+_POSTS, _ASKS, _FIRST, _SECOND, _ANSWERED, _WAITING = words_of(LETTERBOX).values()
 
 _open: Final[weakref.WeakSet[RemoteFile]] = weakref.WeakSet()
 
@@ -248,16 +245,16 @@ class RemoteFile(RelayFile):
         box = self._box
         posts = box[_POSTS]
         for _ in range(_GLANCES):
-            if box[_ANSWERED // 8] == posts:
+            if box[_ANSWERED] == posts:
                 return True
-        address = self._letterbox.address + _ANSWERED
+        address = self._letterbox.address + 8 * _ANSWERED
         box[_WAITING] = 1
         try:
-            while (answered := box[_ANSWERED // 8]) != posts:
+            while (answered := box[_ANSWERED]) != posts:
                 if not self._owner_lives():
-                    return bool(box[_ANSWERED // 8] == posts)
+                    return bool(box[_ANSWERED] == posts)
                 wait_for_futex(address, answered, _PATIENCE_NS)
-                if box[_ANSWERED // 8] == answered:
+                if box[_ANSWERED] == answered:
                     self._ring()  # Ctrl-C may have struck between the letter and its bell
         finally:
             box[_WAITING] = 0
@@ -331,10 +328,6 @@ class RemoteFile(RelayFile):
 
     def _word(self, name: str) -> int:
         return self._words[_FIELD[name]]
-
-    def _in_use_or_raise(self) -> None:
-        if not self._mappings:
-            self._open_or_raise()
 
     def _stop_waiting(self) -> None:
         with self._lock:

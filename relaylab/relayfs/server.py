@@ -108,11 +108,6 @@ class Server:
             self._epoll.unregister(listener)
         listener.close()
 
-    @property
-    def connections(self) -> int:
-        """Readers there are."""
-        return len(self._connections)
-
     def stop(self) -> None:
         """Hang up on all readers and end the threads."""
         if self._stopped:

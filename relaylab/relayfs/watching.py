@@ -6,8 +6,6 @@ import os
 import threading
 from errno import ENOENT
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +14,12 @@ from relaylab.channel.arguments import integer
 from relaylab.channel.observing import Snapshot, Stats, copy_state, snapshot_of, stats_of, total
 from relaylab.core.journal import Journal
 from relaylab.errors import ClosedError, FileError
+from relaylab.relayfs.closing import ClosesOnExit
 from relaylab.relayfs.files import RelayFile
 from relaylab.relayfs.remote import RemoteFile
 
 
-class WatchedChannel:
+class WatchedChannel(ClosesOnExit):
     """All buffers of a channel that lives in another process, read-only.
 
     As a context manager it closes on exit. It counts as one reader of the buffer whose file it
@@ -120,14 +119,6 @@ class WatchedChannel:
             file.close()
             raise FileError("another channel has this name by now", errno=ENOENT, passed=str(path))
         return file
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

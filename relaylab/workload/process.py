@@ -87,11 +87,6 @@ class ReaderProcess:
         return int(self._page[1:, reader.READ_SUBBUFS].sum())
 
     @property
-    def bytes_read(self) -> int:
-        """Bytes read so far, without padding."""
-        return int(self._page[1:, reader.READ_BYTES].sum())
-
-    @property
     def skipped(self) -> int:
         """Sub-buffers that were overwritten before they could be read."""
         return int(self._page[1:, reader.SKIPPED].sum())

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The shared page: int64[1 + n_cpus, WORDS]. Row 0 is about the process, the others are its CPUs'.
-WORDS: Final = 4
+WORDS: Final = 3
 PAUSED: Final = 0  # row 0: the process is to stand still; the only word its owner writes
 READY: Final = 1  # row 0: every buffer is mapped
 READING: Final = 0  # the sub-buffer being read, or -1
 READ_SUBBUFS: Final = 1
-READ_BYTES: Final = 2  # without padding
-SKIPPED: Final = 3  # sub-buffers that were overwritten before they could be read
+SKIPPED: Final = 2  # sub-buffers that were overwritten before they could be read
 
 _SLICE_S: Final = 0.02  # the longest sleep, so that a pause is noticed
 _LATE_S: Final = 0.2  # who was held up longer than that does not make up for it
@@ -93,7 +92,6 @@ def read(
         done_s = max(done_s, time.monotonic() - _LATE_S) + pace.work_s(len(sub.data))
         _sleep_until(done_s, about)
         place[READ_SUBBUFS] += 1
-        place[READ_BYTES] += len(sub.data)
         place[SKIPPED] = file.skipped
         place[READING] = -1
         following = sub.sequence + 1

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # model, conformance, engine
 
 from engine.observe import channel_state
+from opening import OpenChannel, opener
 
 from relaylab import relayfs
 
@@ -24,19 +24,11 @@ def fs() -> Iterator[relayfs.RelayFS]:
         yield made
 
 
-OpenChannel = Callable[..., relayfs.Channel]
-
-
 @pytest.fixture
 def open_channel(fs: relayfs.RelayFS) -> OpenChannel:
     """Opens channels: 4 sub-buffers of 16 bytes in `fs`, no-overwrite, unless told otherwise."""
 
-    def opened(base: str = "t", callbacks: Any = None, **options: Any) -> relayfs.Channel:
-        size, n = options.pop("subbuf_size", 16), options.pop("n_subbufs", 4)
-        overwrite, parent = options.pop("overwrite", False), options.pop("parent", None)
-        return relayfs.relay_open(base, parent, size, n, overwrite, callbacks, fs=fs, **options)
-
-    return opened
+    return opener(fs, 16)
 
 
 Unchanged = Callable[..., AbstractContextManager[None]]

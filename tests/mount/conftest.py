@@ -13,6 +13,7 @@ pytest.importorskip("fcntl", reason="mounting needs Linux")
 
 from mount import loops
 from mount.peers import Peer
+from opening import OpenChannel, opener
 
 from relaylab import relayfs
 
@@ -59,19 +60,11 @@ def mounted(fs: relayfs.RelayFS) -> relayfs.RelayFS:
     return fs
 
 
-OpenChannel = Callable[..., relayfs.Channel]
-
-
 @pytest.fixture
 def open_channel(mounted: relayfs.RelayFS) -> OpenChannel:
     """Opens channels: 4 sub-buffers of 64 bytes in `mounted`, no-overwrite, unless told."""
 
-    def opened(base: str = "t", callbacks: Any = None, **options: Any) -> relayfs.Channel:
-        size, n = options.pop("subbuf_size", 64), options.pop("n_subbufs", 4)
-        overwrite, parent = options.pop("overwrite", False), options.pop("parent", None)
-        return relayfs.relay_open(base, parent, size, n, overwrite, callbacks, fs=mounted)
-
-    return opened
+    return opener(mounted, 64)
 
 
 @pytest.fixture
