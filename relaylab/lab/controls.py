@@ -23,6 +23,8 @@ from relaylab.lab.settings import (
 
 LIVE, VIRTUAL = "live", "virtual"
 
+_UNSEEN: Final = ("header", "store_padding", "commit_delay")
+
 # The names that a person reads beside the inputs; the errors use the same.
 _SUBBUF_SIZE: Final = "sub-buffer size"
 _N_SUBBUFS: Final = "sub-buffers"
@@ -72,6 +74,7 @@ class Controls(widgets.HBox):
             "How fast the next reader reads: 2 GB/s, or max. Readers that are attached keep theirs",
         )
         self._per_subbuf_ns = 0
+        self._unseen: dict[str, Any] = {}  # settings that have no input
         self.subbuf_size = _input(
             widgets.Text(continuous_update=False),
             _SUBBUF_SIZE,
@@ -181,6 +184,7 @@ class Controls(widgets.HBox):
         self.latency.value = units.format_duration(settings.reader.latency_ns)
         self.speed.value = format_bandwidth(settings.reader.bytes_per_s)
         self._per_subbuf_ns = settings.reader.per_subbuf_ns
+        self._unseen = {name: getattr(settings, name) for name in _UNSEEN}
         self.show_rate(settings.rate, own_rate)
 
     def wish(self) -> Wish:
@@ -281,6 +285,7 @@ class Controls(widgets.HBox):
             overwrite=self.overwrite.value,
             rate=rate,
             reader=reader,
+            **self._unseen,
         )
 
     def _reader(self) -> ReaderModel:

@@ -15,7 +15,14 @@ def open_own(settings: Settings) -> tuple[relayfs.RelayFS, relayfs.Channel]:
         settings.subbuf_size,
         settings.n_subbufs,
         settings.overwrite,
-        None,
+        _client(settings),
         fs=fs,
     )
     return fs, channel
+
+
+def _client(settings: Settings) -> relayfs.Callbacks | None:
+    """The client that reserves headers, if the settings want any."""
+    if settings.header == 0:
+        return None
+    return relayfs.Callbacks.reserving(settings.header, settings.store_padding)

@@ -88,6 +88,13 @@ class Settings:
         virtual time events stepped a second while playing, 0 a pace that can be followed.
     reader : ReaderModel
         Who drains the channel.
+    header : int
+        Bytes that subbuf_start reserves at the start of each sub-buffer, 0 .. subbuf_size.
+    store_padding : bool
+        Whether a sub-buffer that is finished gets its padding stored there, as a uint32.
+    commit_delay : int
+        In virtual time, ns from relay_reserve to relay_commit of each event; 0 is relay_write,
+        which commits nothing.
     """
 
     subbuf_size: int = 4096
@@ -96,10 +103,15 @@ class Settings:
     overwrite: bool = False
     rate: float = 0.0
     reader: ReaderModel = field(default_factory=ReaderModel)
+    header: int = 0
+    store_padding: bool = False
+    commit_delay: int = 0
 
     def __post_init__(self) -> None:
         for name in LIMITS:
             check_limits(name, getattr(self, name))
+        _check_range("header", self.header, self.subbuf_size, "bytes, the sub-buffer's size")
+        _check_range("commit_delay", self.commit_delay, MAX_LATENCY_NS, "ns")
         memory = self.subbuf_size * self.n_subbufs * self.n_cpus
         if memory > MAX_MEMORY:
             raise ConfigError(
@@ -132,6 +144,11 @@ def check_limits(name: str, value: int, what: str = "") -> None:
         raise ConfigError(
             what or name, passed=value, allowed=f"1 .. {most} {unit}", hint="Change the input."
         )
+
+
+def _check_range(what: str, value: int, most: int, unit: str) -> None:
+    if not 0 <= value <= most:
+        raise ConfigError(what, passed=value, allowed=f"0 .. {most} {unit}")
 
 
 def parse_latency(text: str) -> int:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from relaylab.lab.frame import COLUMNS
 from relaylab.lab.history import LENGTH, counts_of, lines_of
+from relaylab.lab.moves import MoveKind
 from relaylab.lab.timeline import Timeline
 
 MOST_MARKS = 2000
@@ -63,11 +64,12 @@ class Survey:
 
         def changed(_t_ns: int) -> None:
             np.maximum(peaks, waiting(), out=peaks)
-            if timeline.position < len(timeline):
-                cpu = timeline.cpu[timeline.position]
-                if timeline.was_lost and not losing[cpu] and len(self.marks) < MOST_MARKS:
-                    self.marks.append(timeline.position + 1)
-                losing[cpu] = timeline.was_lost
+            move = timeline.last
+            if move is not None and move.kind is MoveKind.EVENT:
+                was_lost = timeline.was_lost
+                if was_lost and not losing[move.cpu] and len(self.marks) < MOST_MARKS:
+                    self.marks.append(timeline.position)
+                losing[move.cpu] = was_lost
 
         for i, end in enumerate(ends):
             timeline.forward(int(end), changed)
