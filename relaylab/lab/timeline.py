@@ -9,7 +9,7 @@ import bisect
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -366,7 +366,8 @@ class Timeline:
 
     def _do_all(self, changed: Changed, is_now: Callable[[int], bool]) -> bool:
         wanted = [action for since, action in self._actions.get(self.position, ()) if is_now(since)]
-        return any([self._do(action, changed) for action in wanted])
+        stops = [self._do(action, changed) for action in wanted]  # all of them, whoever stops
+        return any(stops)
 
     def _do(self, action: str, changed: Changed) -> bool:
         self._told = int(self._journal_head[0])
