@@ -132,6 +132,8 @@ class Composer:
             "workload": run.workload_name,
             "inspector": inspector.numbers(moment),
         }
+        if run.is_virtual and run.beside.code is not None:
+            text["code"] = run.beside.code.message
         if self._want_all:
             text["marks"] = run.loss_marks()
             text["duration_s"] = run.duration_s

@@ -24,6 +24,7 @@ from relaylab.lab.live import LiveRun
 from relaylab.lab.moment import Moment, look
 from relaylab.lab.readers import Wish
 from relaylab.lab.seek import Seek
+from relaylab.lab.stepcode import StepCode
 from relaylab.lab.virtual import VirtualRun
 
 FRAMES_PER_S = 30
@@ -32,7 +33,18 @@ BEAT_EVERY_S = 1.0
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
-_VIEWS = {"hear", "hello", "goodbye", "visible", "painted", "done", "select", "say", "mark"}
+_VIEWS = {
+    "hear",
+    "hello",
+    "goodbye",
+    "visible",
+    "painted",
+    "done",
+    "select",
+    "say",
+    "mark",
+    "show_code",
+}
 _MOVES = {"move", "scrub"}
 _ENTERING = "Virtual time: every event is gone through once, to find where losses begin."
 _ENTERED = "Virtual time now, from the first event on. "
@@ -76,6 +88,7 @@ class Session:
         self._caption = Caption()
         self._inspector = Inspector()
         self._virtual_caption = self._preface = ""
+        self._code_views: set[str] = set()
         self._composer = Composer()
         self._thread = threading.Thread(target=self._loop, name="relaylab-lab", daemon=True)
         self._thread.start()
@@ -285,6 +298,7 @@ class Session:
     def _do_goodbye(self, view: str) -> None:
         self._flow.goodbye(view)
         self._done.pop(view, None)
+        self._do_show_code(view, False)
 
     def _do_done(self, view: str, n: int) -> None:
         """All that this view asked for up to its request `n` is done; the next frame says so."""
@@ -312,6 +326,27 @@ class Session:
         # The view may not have seen yet that the channel is another, smaller one.
         if run is not None and cpu < run.channel.n_cpus and subbuf < run.channel.n_subbufs:
             self._inspector.select(cpu, subbuf, run)
+
+    def _do_show_code(self, view: str, shown: bool) -> None:
+        """This view shows the code beside the ring, or no longer."""
+        (self._code_views.add if shown else self._code_views.discard)(view)
+        run = self._run
+        if run is None or not run.is_virtual or run.is_over:
+            return
+        run.beside.is_shown = bool(self._code_views)
+        if shown and not run.is_running:
+            run.code()
+
+    def _do_code(self) -> StepCode:
+        """What the last step ran."""
+        run = self._open_run()
+        if not run.is_virtual:
+            raise RelayError(
+                "the code that ran is told of steps in virtual time, and this channel is live",
+                hint="Step once, or choose virtual time.",
+            )
+        code: StepCode = run.code()
+        return code
 
     def _do_say(self, text: str) -> None:
         self._caption.say(text, time.monotonic())
@@ -360,6 +395,8 @@ class Session:
         self._is_unwatched = False
         self._composer.start_run(run.is_virtual)
         self._caption.say(told, time.monotonic())
+        if run.is_virtual:
+            run.beside.is_shown = bool(self._code_views)
         run.start()
         self._observe(run, time.monotonic())
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from relaylab.lab.caption import describe
 from relaylab.lab.readers import Wish
 from relaylab.lab.settings import Settings
+from relaylab.lab.stepcode import StepCode
 from relaylab.lab.survey import Survey
 from relaylab.lab.timeline import Timeline
+from relaylab.lab.witness import Beside
 from relaylab.workload import Workload
 
 MOST_EVENTS = 100_000
@@ -50,6 +52,7 @@ class VirtualRun:
         self.n_events = len(self.timeline)
         self.paused = False
         self.caption = ""
+        self.beside = Beside()
         self._is_rewound = False
         self._is_playing = False
         self._rate = settings.rate
@@ -154,6 +157,14 @@ class VirtualRun:
     def observe(self, moment: Any, records: NDArray[np.void]) -> None:
         """Nothing to keep: the survey knows it all."""
 
+    def code(self) -> StepCode:
+        """What the state machine ran in the last step; the step is made again if need be."""
+        if self.beside.code is None and self.position:
+            with self.beside.shown():
+                self._jump(self.position - 1)
+                self._forward(self.position + 1, self._event_text(self.position))
+        return self.beside.code or StepCode([])
+
     # Time ---------------------------------------------------------------------------------------
 
     def resume(self) -> None:
@@ -191,6 +202,7 @@ class VirtualRun:
     def scrub(self, position: int) -> None:
         """Go to where `position` events are applied."""
         self.pause()
+        self.beside.code = None
         target = max(0, min(self.n_events, position))
         if target < self.position or target > self.position + CONTEXT:
             self._jump(max(0, target - 1))
@@ -239,7 +251,8 @@ class VirtualRun:
     # ----------------------------------------------------------------------------------------
 
     def _act(self, action: str) -> None:
-        self.timeline.act(action)
+        with self.beside.step(self.timeline):
+            self.timeline.act(action)
         here = self.position
         self.history = Survey(self.timeline, self.history)
         self._jump(here)
@@ -252,7 +265,8 @@ class VirtualRun:
     def _forward(self, to: int, told: str) -> None:
         """Go on to `to`; the caption tells of the event, else of the last transition."""
         self._happened = []
-        self.timeline.forward(to, self._note)
+        with self.beside.step(self.timeline, is_one=bool(told)):
+            self.timeline.forward(to, self._note)
         happened = self._happened[-RECENT:]
         if told:
             self.caption = " ".join(

@@ -20,6 +20,7 @@ from relaylab.lab.presets import Preset, presets
 from relaylab.lab.session import Session
 from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings
 from relaylab.lab.spread import spread
+from relaylab.lab.stepcode import StepCode
 from relaylab.lab.view import View
 from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
 from relaylab.workload import Workload
@@ -195,6 +196,26 @@ class Workbench(widgets.VBox):
         self._show(settings)
         self._open(settings).result(_WAIT_S)
 
+    def code(self) -> StepCode:
+        """What the engine's state machine ran in the last step of virtual time.
+
+        The step runs once more as plain Python on a copy of the buffer, line by line.
+
+        Returns
+        -------
+        StepCode
+            A list of (function, line, source) of the lines that ran, in their order; its repr
+            shows them in their functions, with branches taken and values changed. Empty before
+            the first step.
+
+        Raises
+        ------
+        RelayError
+            Time is live, or no channel is open.
+        """
+        code: StepCode = self._session.do("code").result(_WAIT_S)
+        return code
+
     def close(self) -> None:
         """Stop the threads, close the channel the workbench opened, and remove the widget."""
         if self._is_up:
@@ -228,7 +249,7 @@ class Workbench(widgets.VBox):
         what = content.pop("do", "")
         view = content.pop("view", "")
         n = content.pop("n", 0)
-        if what in ("hello", "hear", "goodbye", "visible", "painted"):
+        if what in ("hello", "hear", "goodbye", "visible", "painted", "show_code"):
             self._session.do(what, view=view, **content)
         elif what in _PASSED_ON:
             self._session.do(what, **content)
