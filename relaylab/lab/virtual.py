@@ -64,6 +64,7 @@ class VirtualRun:
         self.timeline.go(0, 0)
         self._cursor = self.channel.journal.cursor()
         self._no_records = self._cursor.read()
+        self._read_at_end: int | None = None
         self._say_where()
 
     # What every run has -----------------------------------------------------------------------
@@ -110,7 +111,7 @@ class VirtualRun:
     @property
     def subbufs_read(self) -> int:
         """Sub-buffers that the reader has read up to here, since the last reset."""
-        return sum(buf.subbufs_consumed for buf in self.channel.buffers)
+        return self._consumed() if self._read_at_end is None else self._read_at_end
 
     @property
     def is_over(self) -> bool:
@@ -246,7 +247,12 @@ class VirtualRun:
     def close(self) -> None:
         """Close the channel."""
         self._is_playing = False
+        if not self.is_over:
+            self._read_at_end = self._consumed()
         self.timeline.close()
+
+    def _consumed(self) -> int:
+        return sum(buf.subbufs_consumed for buf in self.channel.buffers)
 
     # ----------------------------------------------------------------------------------------
 

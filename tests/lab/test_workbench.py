@@ -355,6 +355,20 @@ def test_stepping_takes_no_notice_of_what_was_only_typed(workbench):
     assert wb.channel.n_subbufs == 6
 
 
+def test_a_channel_closed_in_virtual_time_keeps_its_numbers_on_screen(workbench):
+    wb = workbench()
+    watcher = Watcher(wb)
+    wb._session.do("set_time", virtual=True).result(60)
+    wb._session.do("scrub", share=1.0).result(60)
+    before = watcher.until(lambda frame: frame.text["position"] == len(LOAD))
+    wb._controls.close_channel.click()
+    frame = watcher.until(lambda frame: frame.status == "closed")
+    assert frame.text["read"] == before.text["read"] > 0
+    assert frame.totals.tolist() == before.totals.tolist()
+    wb.open()
+    assert wb.state["status"] == "idle"
+
+
 def test_a_step_asked_for_after_close_opens_nothing(workbench):
     wb = workbench()
     watcher = Watcher(wb)
