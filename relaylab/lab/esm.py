@@ -13,6 +13,7 @@ _ORDER = (
     "journal",
     "totals",
     "inspector",
+    "code",
     "transport",
     "pending",
     "inputs",
@@ -37,4 +38,5 @@ def view_module() -> str:
 
 def view_css() -> str:
     """The workbench's style sheet."""
-    return (_HERE / "workbench.css").read_text(encoding="utf-8")
+    sheets = (_HERE / f"{name}.css" for name in ("workbench", "code"))
+    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)

@@ -1,5 +1,6 @@
 """What the state machine ran in one step: its functions, lines, branches and values."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from relaylab.lab.statements import Source
 
 _FOLDED: Final = 3  # lines in a row that did not run, from which on they are not shown
+_DECISIVE: Final = ("switch", "restart", "_consume")  # what a panel begins with, if it ran
 _VALUES: Final = 4  # that are told of a line; a loop may have many
 
 
@@ -130,6 +132,7 @@ class StepCode(list[RanLine]):
     @cached_property
     def message(self) -> dict[str, Any]:
         """The same for the page."""
+        decisive = next(self._decisive(), None)
         return {
             "skipped": self.skipped,
             "error": self.error,
@@ -137,7 +140,12 @@ class StepCode(list[RanLine]):
                 {
                     "told": operation.told,
                     "calls": [
-                        {"title": call.title, "summary": call.source.summary, "rows": call.rows()}
+                        {
+                            "title": call.title,
+                            "summary": call.source.summary,
+                            "rows": call.rows(),
+                            "decisive": call is decisive,
+                        }
                         for call in operation.calls
                         if call.is_telling
                     ],
@@ -145,6 +153,11 @@ class StepCode(list[RanLine]):
                 for operation in self.operations
             ],
         }
+
+    def _decisive(self) -> Iterator[Call]:
+        """The calls of the last operation by which the state changes."""
+        for operation in self.operations[-1:]:
+            yield from (call for call in operation.calls if call.source.name in _DECISIVE)
 
     def __repr__(self) -> str:
         return "\n".join(self._text()) or "Nothing ran: no step was made yet."

@@ -19,6 +19,7 @@ const KEYS = [
   [". and ,", "on the map: step one event on, one back"],
   ["Space", "on the map: play or pause"],
   ["Home, End, Page keys", "on the bar: begin, end, a twentieth of all events"],
+  ["c", "on the map: show or hide the code that ran in the last step of virtual time"],
   ["?", "on the map: this help"],
 ];
 

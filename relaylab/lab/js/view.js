@@ -2,6 +2,7 @@
  * The view: takes frames, paints once per animation frame, acknowledges what it painted.
  */
 
+import { CodePanel } from "./code.js";
 import { make, setText } from "./dom.js";
 import { ATTACHED, FULL, decodeFrame } from "./frame.js";
 import { Help } from "./help.js";
@@ -20,7 +21,7 @@ const SILENT_MS = 4000;
 const CAPTION_READ_EVERY_MS = 2000;
 const PING_AFTER_MS = 2000;
 /** What only tells of the view: there is nothing to wait for. */
-const UNANSWERED = ["hear", "goodbye", "visible", "painted", "bokeh", "ping"];
+const UNANSWERED = ["hear", "goodbye", "visible", "painted", "bokeh", "ping", "show_code"];
 /** Digits that change faster than this can't be read, and each change costs a layout. */
 const WORDS_EVERY_MS = 150;
 const LATER_MS = 70;
@@ -69,6 +70,7 @@ class View {
     this.journal = new Journal(model.get("kinds"));
     this.totals = new Totals();
     this.inspector = new Inspector();
+    this.code = new CodePanel((shown) => this.command("show_code", { shown }));
     this.help = new Help();
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
@@ -98,13 +100,14 @@ class View {
       make("i", { class: `rl-swatch${i === 1 ? " rl-white" : i === 4 ? " rl-crossed" : ""}`, style: `background-color: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
     const watched = make("span", { class: "rl-of-readers" }, [make("i", { class: "rl-swatch rl-watches" }), "looked at by a reader that only watches"]);
-    const legend = make("p", { class: "rl-legend" }, [...keys, padding, watched]);
+    const legend = make("p", { class: "rl-legend" }, [...keys, padding, watched, this.code.show]);
     this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
       this.readerList.element,
       this.transport.element,
       make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
+      this.code.element,
       this.series.element,
       make("div", { class: "rl-below" }, [this.journal.element, this.totals.element, this.inspector.element]),
     );
@@ -243,6 +246,7 @@ class View {
       this.transport.paint(frame);
       this.totals.paint(frame);
       this.inspector.paint(frame);
+      this.code.paint(frame);
       this.#paintWords(frame, now);
     }
     if (this.isDirty) {
@@ -325,6 +329,7 @@ class View {
       ",": () => this.command(...STEP_BACK),
       " ": () => this.command("toggle"),
       "?": () => this.help.show(),
+      c: () => this.code.toggle(),
       ArrowLeft: () => this.map.move(0, -1),
       ArrowRight: () => this.map.move(0, 1),
       ArrowUp: () => this.map.move(-1, 0),
