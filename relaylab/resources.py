@@ -29,29 +29,34 @@ def trace(name: str = DEFAULT_TRACE) -> Path:
     Returns
     -------
     Path
-        A gzipped CSV file that :func:`relaylab.workload.load` reads.
+        A file that :func:`relaylab.workload.load` reads.
 
     Raises
     ------
     FileError
         ENOENT: there is no bundled trace of that name.
     """
-    path = _directory("assets") / "traces" / f"{name}.csv.gz"
-    if name not in trace_names():
+    found = _traces()
+    if name not in found:
         raise FileError(
             "no bundled trace of this name",
             passed=name,
-            allowed=", ".join(trace_names()),
+            allowed=", ".join(found),
             errno=errno.ENOENT,
             hint="For a file of your own give its path.",
         )
-    return path
+    return found[name]
 
 
 def trace_names() -> list[str]:
     """The names of the bundled traces, sorted."""
-    found = (_directory("assets") / "traces").glob("*.csv.gz")
-    return sorted(path.name.removesuffix(".csv.gz") for path in found)
+    return list(_traces())
+
+
+def _traces() -> dict[str, Path]:
+    """The bundled traces by name: the file's, less what says its format."""
+    paths = (_directory("assets") / "traces").glob("*.gz")
+    return {path.name.partition(".")[0]: path for path in sorted(paths)}
 
 
 def peer(name: str) -> Path:

@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from relaylab import units
-from relaylab.errors import RelayError
+from relaylab.errors import ConfigError, RelayError
+
+if TYPE_CHECKING:
+    from relaylab.workload import Workload
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 T = TypeVar("T")
@@ -34,14 +37,59 @@ def add_command(
 
 
 def add_trace(parser: argparse.ArgumentParser) -> None:
-    """The positional TRACE."""
+    """The positional TRACE, and how large its events are where it does not say."""
     parser.add_argument(
         "trace",
         nargs="?",
         metavar="TRACE",
-        help="CSV or CSV.gz with the columns timestamp_ns, cpu and size; "
+        help="a recorded trace: CSV, or what a tracer wrote (relaylab.workload.load lists all); "
         "left out: the recorded trace that comes with relaylab",
     )
+    parser.add_argument(
+        "--event-size",
+        action="append",
+        type=reading(_event_size),
+        metavar="[NAME=]SIZE",
+        help="bytes of each event, or of the events of this name, where the trace does not tell; "
+        "may be given several times",
+    )
+
+
+def _event_size(text: str) -> tuple[str, int]:
+    name, _, size = text.rpartition("=")
+    return name, units.parse_bytes(size, "event size")
+
+
+def event_size(args: argparse.Namespace) -> int | dict[str, int] | None:
+    """What --event-size says, as `load` takes it.
+
+    Raises
+    ------
+    ConfigError
+        A size for all events and sizes by name at once, or two for all.
+    """
+    given = args.event_size or []
+    if not given:
+        return None
+    if len(given) == 1 and not given[0][0]:
+        return int(given[0][1])
+    if any(not name for name, _ in given):
+        raise ConfigError(
+            "--event-size",
+            passed=", ".join(f"{name}={size}".removeprefix("=") for name, size in given),
+            allowed="one SIZE for all events, or NAME=SIZE for each name",
+        )
+    return dict(given)
+
+
+def load_trace(args: argparse.Namespace, show: bool | None = None) -> "Workload":
+    """The events of TRACE, with a progress line where there is a terminal, or as `show` says."""
+    from relaylab import workload
+    from relaylab.cli.progress import ProgressLine
+
+    path = trace_path(args.trace)
+    with ProgressLine(f"Reading {path.name}", show) as line:
+        return workload.load(path, event_size=event_size(args), progress=line.update)
 
 
 def add_progress(parser: argparse._ActionsContainer) -> None:

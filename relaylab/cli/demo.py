@@ -3,7 +3,15 @@
 import argparse
 
 from relaylab import units
-from relaylab.cli.arguments import Subparsers, add_command, add_speed, add_trace, reading
+from relaylab.cli.arguments import (
+    Subparsers,
+    add_command,
+    add_speed,
+    add_trace,
+    event_size,
+    load_trace,
+    reading,
+)
 
 _EXAMPLES = """\
 examples:
@@ -53,15 +61,15 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look at what was asked for, then serve the page until Ctrl-C."""
     from relaylab.lab.options import to_environment
-    from relaylab.workload import load
 
     if args.attach is not None:
         _refuse_the_rest(args)
         return serve_attached(args)
     if args.trace is not None:
-        load(args.trace)  # a trace that cannot be read is told here, not on the page
+        load_trace(args)  # a trace that cannot be read is told here, not on the page
     environment = to_environment(
         trace=args.trace,
+        event_size=event_size(args),
         subbuf_size=args.subbuf_size,
         n_subbufs=args.n_subbufs,
         overwrite=args.overwrite,
@@ -98,7 +106,7 @@ def serve_attached(args: argparse.Namespace) -> int:
 def _refuse_the_rest(args: argparse.Namespace) -> None:
     from relaylab.errors import ConfigError
 
-    given = args.trace, args.subbuf_size, args.n_subbufs, args.overwrite or None
+    given = args.trace, args.subbuf_size, args.n_subbufs, args.overwrite or None, args.event_size
     if args.speed != 1.0 or any(value is not None for value in given):
         raise ConfigError(
             "--attach only looks on: it takes no trace, size, mode or speed",

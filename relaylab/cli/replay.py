@@ -19,6 +19,8 @@ _EXAMPLES = """\
 examples:
   relaylab replay                                      the recorded trace, in real time
   relaylab replay t.csv.gz --subbuf-size 64k --n-subbufs 2
+  relaylab replay sda.blktrace.0                       what blktrace wrote for one CPU
+  perf script --ns >t.txt; relaylab replay t.txt --event-size 64
   relaylab replay --reader-latency "20 ms"             a reader that sleeps long loses events
   relaylab replay --full-speed --overwrite --json      as fast as it goes, for a program to read"""
 
@@ -71,14 +73,12 @@ def register(subparsers: arguments.Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Load, replay, report."""
-    from relaylab import relayfs, workload
+    from relaylab import relayfs
     from relaylab.cli.progress import ProgressLine
     from relaylab.cli.report import Report
     from relaylab.core.prepare import prepare
 
-    path = arguments.trace_path(args.trace)
-    with ProgressLine(f"Reading {path.name}", args.progress) as line:
-        load = workload.load(path, progress=line.update)
+    load = arguments.load_trace(args, args.progress)
     with ProgressLine("Preparing the engine, once", args.progress) as line:
         prepare(lambda done, of: line.update(done / of, f"{done} of {of}"))
     with relayfs.RelayFS(n_cpus=load.n_cpus) as fs:

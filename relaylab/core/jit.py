@@ -1,7 +1,8 @@
 """The one way to compile a function of the core, and the disk cache that goes with it.
 
 Numba's own cache looks at the file of the compiled function alone: after a change to a callee in
-another file it goes on serving the old code. Here the key is the content of all of `core/`.
+another file it goes on serving the old code. Here the key is the content of all of `core/`, and of
+the function's own file where that is elsewhere.
 """
 
 from __future__ import annotations
@@ -60,10 +61,14 @@ def _writable(directory: Path) -> Path:
 
 
 class _Locator(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
-    """Keeps a function's code below `cache_directory()`, stamped with the digest of the core."""
+    """Keeps a function's code below `cache_directory()`, stamped with the digest of its source."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._line = function.__code__.co_firstlineno
+        self._stamp = core_digest()
+        own = Path(function.__code__.co_filename)
+        if own.parent != Path(__file__).parent and own.is_file():
+            self._stamp += hashlib.sha256(own.read_bytes()).hexdigest()[:20]
 
     def ensure_cache_path(self) -> None:
         cache_directory()
@@ -72,7 +77,7 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
         return str(cache_directory())
 
     def get_source_stamp(self) -> str:
-        return core_digest()
+        return self._stamp
 
     def get_disambiguator(self) -> str:
         return str(self._line)
@@ -97,7 +102,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
 
 
 def njit(*, nogil: bool = False, hot: bool = False) -> Callable[[Function], Function]:
-    """Compile a function of the core at its first call and keep the code on disk.
+    """Compile a function at its first call and keep the code on disk.
+
+    One outside the core may call only functions of its own file and of the core.
 
     Parameters
     ----------

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from relaylab.errors import FileError
 from relaylab.lab.attached import AttachedChannel
 from relaylab.lab.settings import Settings
+from relaylab.workload import load
 
 VARIABLE: Final = "RELAYLAB_DEMO"
 
@@ -15,6 +15,7 @@ VARIABLE: Final = "RELAYLAB_DEMO"
 def to_environment(
     *,
     trace: str | None = None,
+    event_size: int | dict[str, int] | None = None,
     subbuf_size: int | None = None,
     n_subbufs: int | None = None,
     overwrite: bool = False,
@@ -28,7 +29,7 @@ def to_environment(
     ConfigError
         A size or count that is not allowed.
     FileError
-        There is no such trace, or no such relay file.
+        There is no such relay file.
     ResourceError
         The relay file cannot be opened now.
     """
@@ -39,12 +40,9 @@ def to_environment(
     given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     Settings(**given)
     if trace is not None:
-        path = Path(trace).expanduser().resolve()
-        if not path.is_file():
-            raise FileError(
-                "trace", passed=trace, errno=2, hint="Give a CSV file, or none for the bundled one."
-            )
-        given["workload"] = str(path)
+        given["workload"] = str(Path(trace).expanduser().resolve())
+        if event_size is not None:
+            given["event_size"] = event_size
     if overwrite:
         given["overwrite"] = True
     if speed != 1.0:
@@ -57,4 +55,7 @@ def from_environment() -> dict[str, Any]:
     options: dict[str, Any] = json.loads(os.environ.get(VARIABLE, "{}"))
     if "attach" in options:
         return {"channel": AttachedChannel(options["attach"])}
+    if "event_size" in options:
+        size = options.pop("event_size")
+        options["workload"] = load(options["workload"], event_size=size)
     return options

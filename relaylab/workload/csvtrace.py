@@ -1,40 +1,31 @@
 """Traces as CSV: a header, then one event a line."""
 
-import gzip
 import re
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.errors import ConfigError
+from relaylab.workload.packed import DAMAGED, Readable
 from relaylab.workload.trace import MAX_CPU, MAX_SIZE, MAX_T_NS, Workload
 
 COLUMNS = ("timestamp_ns", "cpu", "size")
 _LARGEST = (MAX_T_NS, MAX_CPU, MAX_SIZE)
 
 _CHUNK = 1 << 20  # bytes: some 30 ms of work, so that an interrupt is answered at once
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)  # the file is cut or altered
 
 _PLAIN = b"0123456789,\r\n"
 _TOO_LONG = re.compile(rb"[0-9]{19}")
 _INTEGER = re.compile(rb"[ \t]*([+-]?[0-9]{1,20})[ \t]*")
 
 
-class Readable(Protocol):
-    """A binary file that is read from front to back."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
 def read_csv(
     stream: Readable,
     name: str,
     *,
-    event_size: int | None = None,
+    event_size: int | Mapping[str, int] | None = None,
     skip: bool = False,
     tick: Callable[[], None] | None = None,
 ) -> Workload:
@@ -75,7 +66,7 @@ class _Table:
     """What has been read so far."""
 
     name: str
-    event_size: int | None
+    event_size: int | Mapping[str, int] | None
     skip: bool
     where: tuple[int, ...] = ()
     n_lines: int = 0
@@ -123,6 +114,10 @@ class _Table:
         ]
         sized = self.event_size is None or b"size" in names
         wanted = COLUMNS if sized else COLUMNS[:2]
+        if not sized and not isinstance(self.event_size, int):
+            raise ConfigError(
+                f"event_size for {self.name}", passed=self.event_size, allowed="one number of bytes"
+            )
         missing = [column for column in wanted if column.encode() not in names]
         if missing == ["size"]:
             raise ConfigError(
@@ -134,7 +129,7 @@ class _Table:
             raise ConfigError(
                 f"{self.name} is no trace that relaylab can read: no column {', '.join(missing)}",
                 passed=shown,
-                allowed=f"CSV, plain or gzipped, with the columns {', '.join(COLUMNS)}",
+                allowed=f"CSV with the columns {', '.join(COLUMNS)}, or what a tracer wrote",
             )
         return tuple(names.index(column.encode()) for column in wanted)
 
@@ -200,7 +195,7 @@ def _line_chunks(stream: Readable, table: _Table) -> Iterator[list[bytes]]:
     while True:
         try:
             chunk = stream.read(_CHUNK)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             yield rest.splitlines()[:-1]  # what came before the damage, less the line that it cut
             table.damaged(
                 table.n_lines + 1, f"the compressed file is damaged or cut here ({error})"

@@ -1,45 +1,57 @@
-"""Opening a trace: what a file is, told by its content first and then by its name."""
+"""Opening a trace: a file, or the files of all CPUs, whatever tool wrote them."""
 
 import errno
 import os
-from collections.abc import Callable
-from gzip import GzipFile
-from io import BufferedReader
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
-from relaylab.errors import ConfigError, FileError
-from relaylab.workload.csvtrace import Readable, read_csv
+from relaylab import units
+from relaylab.errors import ConfigError, FileError, RelayError
+from relaylab.workload import blktrace
+from relaylab.workload.csvtrace import read_csv
+from relaylab.workload.formats import Format, told_by_content, told_by_name
+from relaylab.workload.gather import Gathered
+from relaylab.workload.packed import head, unpacked
 from relaylab.workload.trace import MAX_SIZE, Workload
 
-_GZIP = b"\x1f\x8b"
+Progress: TypeAlias = Callable[[float], None]
+EventSize: TypeAlias = int | Mapping[str, int]
 
-Progress = Callable[[float], None]
+_HEAD: Final = 1 << 16  # bytes that a format is told by
 
 
 def load(
     path: str | os.PathLike[str],
     *,
-    event_size: int | None = None,
+    event_size: units.Quantity | Mapping[str, units.Quantity] | None = None,
     errors: Literal["raise", "skip"] = "raise",
     progress: Progress | None = None,
 ) -> Workload:
     """Read a recorded trace.
 
-    CSV, plain or gzipped, with a header that names the columns `timestamp_ns`, `cpu` and `size`, in
-    any order and among others. It may be interrupted at any time.
+    What it is, is told by its content first and then by its name; files may be gzipped. It may be
+    interrupted at any time.
+
+    * CSV with a header that names the columns `timestamp_ns`, `cpu` and `size`, in any order and
+      among others.
+    * blktrace: `NAME.blktrace.0` is that CPU alone; `NAME`, or a directory with one trace in it, is
+      all CPUs merged by time. An event is as large as its record, 48 bytes and what follows it;
+      notify records are no events.
 
     Parameters
     ----------
     path : str or path
-        The file.
-    event_size : int, optional
-        Payload of every event, bytes, for a file without the column `size`.
+        The file, the directory, or what the names of the files have in common.
+    event_size : int or str, or dict of them by event name, optional
+        Payload of each event, bytes or such as "1 KiB", where the trace does not tell it.
     errors : "raise" or "skip"
-        What to do with damaged lines: refuse the file, or leave them out and count them in
-        `Workload.skipped`.
+        What to do with damage: refuse the file, or leave damaged lines or records out and count
+        them in `Workload.skipped`.
     progress : callable, optional
-        Called now and then with the share of the file that is read, 0 .. 1.
+        Called now and then with the share of the trace that is read, 0 .. 1.
 
     Returns
     -------
@@ -51,25 +63,99 @@ def load(
     FileError
         The file cannot be opened or read; `errno` says why.
     ConfigError
-        The file is damaged or no trace: says the line and the reason; or a wrong argument.
+        The file is damaged or no trace: says the file, the line or offset, and the reason; it does
+        not tell the sizes of events and `event_size` is missing; or a wrong argument.
     """
     if errors not in ("raise", "skip"):
         raise ConfigError("errors", passed=errors, allowed='"raise" or "skip"')
-    if event_size is not None and not (type(event_size) is int and 0 <= event_size <= MAX_SIZE):
-        raise ConfigError("event_size", passed=event_size, allowed=f"0 .. {MAX_SIZE} bytes")
+    sizes = _sizes(event_size)
     where = _path(path)
+    source = _Source(where, sizes, errors == "skip", progress)
     try:
-        with where.open("rb") as file:
-            length = os.fstat(file.fileno()).st_size if file.seekable() else 0
-            return read_csv(
-                _unpacked(file),
-                where.name,
-                event_size=event_size,
-                skip=errors == "skip",
-                tick=(lambda: progress(file.tell() / length)) if progress and length else None,
-            )
+        if where.is_dir() or not where.exists():
+            return _several(source)
+        with _opened(where) as file:
+            return _single(source, file)
     except OSError as error:
+        if isinstance(error, RelayError):
+            raise
         raise _refused(where, error) from error
+
+
+@dataclass
+class _Source:
+    """What is to be read, and how."""
+
+    path: Path
+    event_size: EventSize | None
+    skip: bool
+    progress: Progress | None
+
+    def gathered(
+        self, file: BufferedReader, before: int = 0, length: int | None = None
+    ) -> Gathered:
+        """A place for the events of this file; `before` of `length` bytes are read already."""
+        if length is None:
+            length = os.fstat(file.fileno()).st_size if file.seekable() else 0
+        show, whole = self.progress, length
+        tick = (lambda: show((before + file.tell()) / whole)) if show and whole else None
+        return Gathered(Path(str(file.name)).name, self.skip, tick)
+
+
+def _single(source: _Source, file: BufferedReader) -> Workload:
+    """The events of one file."""
+    stream = unpacked(file)
+    events = source.gathered(file)
+    kind = told_by_content(head(stream), source.path) or told_by_name(source.path)
+    if kind is Format.BLKTRACE:
+        blktrace.read_blktrace(stream, events)
+        return events.workload(blktrace.title(source.path))
+    return read_csv(
+        stream,
+        events.name,
+        event_size=source.event_size,
+        skip=source.skip,
+        tick=events.tick,
+    )
+
+
+def _several(source: _Source) -> Workload:
+    """The events of a directory, or of all files that begin so."""
+    paths = blktrace.files_of(source.path)
+    if not paths:
+        is_dir = source.path.is_dir()
+        code = errno.EISDIR if is_dir else errno.ENOENT
+        raise OSError(code, os.strerror(code))
+    length, before = sum(path.stat().st_size for path in paths), 0
+    parts = []
+    for path in paths:
+        with _opened(path) as file:
+            parts.append(source.gathered(file, before, length))
+            blktrace.read_blktrace(unpacked(file), parts[-1])
+        before += path.stat().st_size
+    return blktrace.merged(parts, blktrace.title(paths[0]))
+
+
+def _opened(path: Path) -> BufferedReader:
+    return BufferedReader(FileIO(path), _HEAD)
+
+
+def _sizes(
+    given: units.Quantity | Mapping[str, units.Quantity] | None,
+) -> EventSize | None:
+    """Bytes, or bytes by event name, each within its range."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {str(name): _size(size, f"event_size of {name}") for name, size in given.items()}
+    return _size(given, "event_size")
+
+
+def _size(given: units.Quantity, what: str) -> int:
+    size = units.parse_bytes(given, what)
+    if size > MAX_SIZE:
+        raise ConfigError(what, passed=size, allowed=f"0 .. {MAX_SIZE} bytes")
+    return size
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
@@ -80,11 +166,6 @@ def _path(path: str | os.PathLike[str]) -> Path:
     if "\0" in str(where):
         raise ConfigError("path", passed=str(where), allowed="a path without a NUL character")
     return where
-
-
-def _unpacked(file: BufferedReader) -> Readable:
-    packed = file.peek(len(_GZIP)).startswith(_GZIP)
-    return GzipFile(fileobj=file) if packed else file
 
 
 def _refused(path: Path, error: OSError) -> FileError:
