@@ -277,22 +277,26 @@ def fetched(address: str) -> Any:
 
 
 @pytest.mark.slow
-def test_lab_copies_the_notebooks_without_touching_mine_and_serves_them(tmp_path: Path) -> None:
+def test_lab_copies_the_notebooks_without_touching_mine_and_tells_where_it_serves_them(
+    tmp_path: Path,
+) -> None:
     mine = tmp_path / "notebooks" / "workbench.ipynb"
     mine.parent.mkdir()
     mine.write_text("{}")
     command = [*RELAYLAB, "lab", "--to", str(mine.parent), "--no-browser", "--", "--allow-root"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    log = (tmp_path / "log").open("w")
+    with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
-            assert process.stderr is not None
-            link = re.compile(r"(http://localhost:\d+/)lab.*(token=\w+)")
-            address = next(filter(None, map(link.search, process.stderr)))
+            assert process.stdout is not None
+            link = re.compile(r"JupyterLab is at (http://localhost:\d+/)lab.*(token=\w+)")
+            address = next(filter(None, map(link.search, process.stdout)))
             listing = f"{address[1]}api/contents?{address[2]}"
             names = [entry["name"] for entry in fetched(listing)["content"]]
         finally:
             process.terminate()
             process.wait(timeout=120)
-    assert names == sorted(path.name for path in resources.notebooks().glob("*.ipynb"))
+    bundled = [path.name for path in resources.notebooks().glob("*.ipynb")]
+    assert sorted(names) == sorted([*bundled, "workbench.new.ipynb"])
     assert mine.read_text() == "{}"
 
 

@@ -1,14 +1,18 @@
 """`relaylab lab`: the notebooks in JupyterLab."""
 
 import argparse
+from typing import Any
 
 from relaylab.cli.arguments import Subparsers, add_command
 from relaylab.cli.demo import add_attach, serve_attached
 
+_DIRECTORY = "~/relaylab"
+_FIRST = "00_quickstart.ipynb"
+
 _EXAMPLES = """\
 examples:
-  relaylab lab                       open the notebooks in the browser
-  relaylab lab --to ~/relaylab       copy them there first, to change and keep them
+  relaylab lab                       your copies of the notebooks, in the browser
+  relaylab lab --to ~/class/relay    the same in a directory of your choice
   relaylab lab -- --allow-root       pass an option on to JupyterLab
   relaylab lab --attach cpu0         watch a channel of another process; needs no JupyterLab"""
 
@@ -20,13 +24,14 @@ def register(subparsers: Subparsers) -> None:
         "lab",
         run,
         summary="open the notebooks in JupyterLab",
-        description="Open the notebooks that come with relaylab in JupyterLab.",
+        description="Copy the notebooks that come with relaylab and open them in JupyterLab. What\n"
+        "you changed is kept: a newer version of such a notebook is put beside it.",
         examples=_EXAMPLES,
     )
     parser.add_argument(
         "--to",
         metavar="DIR",
-        help="copy the notebooks to DIR, which keeps what it has, and open it",
+        help=f"where your copies are, or are made (default: {_DIRECTORY})",
     )
     add_attach(parser)
     parser.add_argument(
@@ -39,8 +44,9 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Copy the notebooks if asked to, then run JupyterLab until it ends."""
+    """Bring the user's notebooks up to date, then run JupyterLab until it ends."""
     from relaylab import resources
+    from relaylab.cli.copies import bring_up_to_date
     from relaylab.errors import ConfigError
 
     if args.attach is not None:
@@ -51,38 +57,39 @@ def run(args: argparse.Namespace) -> int:
                 hint="Leave --to and arguments for JupyterLab out.",
             )
         return serve_attached(args)
-    root = resources.notebooks() if args.to is None else _copied(args.to)
     try:
-        from jupyterlab.labapp import LabApp
+        import jupyterlab.labapp
     except ImportError:
         raise ConfigError(
             "JupyterLab is not installed", hint="Install it with: pip install 'relaylab[lab]'"
         ) from None
-    words = [f"--ServerApp.root_dir={root}"]
+    told = bring_up_to_date(resources.notebooks(), args.to or _DIRECTORY)
+    print(*told.lines(), sep="\n", flush=True)
+    words = [f"--ServerApp.root_dir={told.directory.resolve()}", "--log-level=WARN"]
     words += [f"--ServerApp.port={args.port}"] if args.port is not None else []
     words += ["--no-browser"] if args.no_browser else []
-    LabApp.launch_instance([*words, *args.arguments])
+    if _FIRST in told.made:
+        words += [f"--LabApp.default_url=/lab/tree/{_FIRST}"]
+    _telling(jupyterlab.labapp.LabApp).launch_instance([*words, *args.arguments])
     return 0
 
 
-def _copied(to: str) -> str:
-    import shutil
-    from pathlib import Path
+def _telling(application: Any) -> Any:
+    """JupyterLab's application, which tells its address once it answers."""
 
-    from relaylab import resources
-    from relaylab.errors import FileError
+    class Telling(application):  # type: ignore[misc] # JupyterLab has no types
+        @classmethod
+        def get_extension_package(cls) -> str:
+            return "jupyterlab"
 
-    try:
-        target = Path(to).expanduser()
-        target.mkdir(parents=True, exist_ok=True)
-        for notebook in sorted(resources.notebooks().glob("*.ipynb")):
-            if not (target / notebook.name).exists():
-                shutil.copyfile(notebook, target / notebook.name)
-    except OSError as error:
-        raise FileError(
-            f"the notebooks cannot be copied ({error.strerror})",
-            passed=to,
-            errno=error.errno or 0,
-            hint="Name a directory that you may write to.",
-        ) from error
-    return str(target)
+        @classmethod
+        def initialize_server(cls, *args: Any, **kwargs: Any) -> Any:
+            server = super().initialize_server(*args, **kwargs)
+            server.io_loop.add_callback(_tell, server)
+            return server
+
+    return Telling
+
+
+def _tell(server: Any) -> None:
+    print(f"JupyterLab is at {server.public_url}  (Ctrl-C ends it)", flush=True)
