@@ -74,6 +74,7 @@ class Snapshot:
     released: NDArray[np.bool_]  #: False: a released buffer has no state
     refcount: NDArray[np.int64]
     epoch: NDArray[np.int64]  #: resets so far
+    start_reserve: NDArray[np.int64]  #: bytes that subbuf_start last reserved
     is_full: NDArray[np.bool_]
     is_empty: NDArray[np.bool_]
     padding: NDArray[np.uint32]  #: [n_cpus, n_subbufs]
@@ -118,6 +119,7 @@ def snapshot_of(
         "released": np.zeros(len(states), bool),
         "refcount": np.array(refcounts, np.int64),
         "epoch": blocks["epoch"],
+        "start_reserve": blocks["start_reserve"],
         "is_full": (blocks["overwrite"] == 0) & (pending > blocks["n_subbufs"] - 1),
         "is_empty": pending == 0,
         "padding": np.stack([padding for _, padding, _ in states]),

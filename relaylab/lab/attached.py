@@ -145,13 +145,10 @@ class AttachedRun:
 
     def observe(self, moment: Moment, records: NDArray[np.void]) -> None:
         """Keep a sample of what was seen, if something moved."""
-        samples = self._samples
-        peaks = samples.peaks(moment, records)
-        before, samples.totals = samples.totals, moment.totals
+        before = self._samples.totals
         if before is not None and moment.totals.offered != before.offered:
             self._moved_s = time.monotonic()
-        if self.is_running:
-            samples.history.sample(self.clock_s, peaks, moment.totals)
+        self._samples.take(moment, records, self.clock_s, self.is_running)
         if self._is_ending and not self.is_over:
             self._end()
 

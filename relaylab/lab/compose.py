@@ -24,6 +24,7 @@ class Composer:
         self._recent = Newest(RECORDS_SHOWN)
         self._pending = Newest(RECORDS_PER_FRAME)
         self._skipped = 0
+        self._commits = False
         self._origin_ns: int | None = None
         self._want_all = True
         self._sent: Frame | None = None
@@ -35,6 +36,7 @@ class Composer:
         self._recent.clear()
         self._pending.clear()
         self._skipped = 0
+        self._commits = False
         self._origin_ns = 0 if is_virtual else None  # live: the clock of the first record
         self._want_all = True
         self._sent = self._sent_moment = None
@@ -81,6 +83,9 @@ class Composer:
             frame.samples = run.history.all() if everything else run.history.unsent()
             if run.is_virtual:
                 frame.flags |= FrameFlag.VIRTUAL
+            self._commits = self._commits or moment.commits
+            if self._commits:
+                frame.flags |= FrameFlag.COMMITS
             if run.is_read_only:
                 frame.flags |= FrameFlag.ATTACHED
         frame.records = (self._recent if everything else self._pending).records

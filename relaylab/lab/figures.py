@@ -1,4 +1,4 @@
-"""The Bokeh figures: occupancy, losses by cause, and rates.
+"""The Bokeh figures: occupancy, rates, losses by cause, and the share of padding.
 
 They are built once; after that only their data changes.
 """
@@ -39,21 +39,36 @@ _CPU_COLOURS = (
     "#7F7F7F",
 )
 _GREY: Final = "#7F7F7F"
+_LOST: Final = "#D55E00"
+_READY: Final = "#E69F00"
 
 FIGURES: Final = {
     "occupancy": [
         Line(f"occupancy_{i}", _CPU_COLOURS[i], "solid" if i < 4 else "dashed")
         for i in range(LINES)
     ],
+    "rate": [Line("offered", _GREY, "dashed"), Line("written", "#0072B2", "solid")],
     "loss": [
-        Line("lost_full", "#D55E00", "solid"),
-        Line("lost_unfull", "#E69F00", "dashed"),
+        Line("lost_full", _LOST, "solid"),
+        Line("lost_unfull", _READY, "dashed"),
         Line("lost_too_large", "#0072B2", "dotted"),
         Line("overwritten_unread", "#CC79A7", "dotdash"),
     ],
-    "rate": [Line("offered", _GREY, "dashed"), Line("written", "#0072B2", "solid")],
+    "padding": [Line("padding", "#009E73", "solid")],
 }
 """The lines of each figure."""
+
+MOST_PERIODS: Final = 256
+"""Shaded periods of a kind that the page shows at most."""
+
+MOST_OCCURRENCES: Final = 128
+"""Likewise of the signs that mark an occurrence."""
+
+PERIODS: Final = {"full": _LOST, "unfull": _READY}
+"""Periods and their colours."""
+
+OCCURRENCES: Final = {"delivered": ("inverted_triangle", "#009E73"), "flushed": ("diamond", _GREY)}
+"""What is marked in the figure of occupancy: by which sign, in which colour."""
 
 _JUST_NOW: Final = -1e-6
 """The last tick of the live axis, told from the 0 at which virtual time begins."""
@@ -64,6 +79,8 @@ _TIMES: Final = """
 if (tick < 0) return tick > -0.001 ? "now" : `\u2212${-tick} s`;
 return tick < 1 ? `${+(tick * 1000).toPrecision(3)} ms` : `${+tick.toPrecision(3)} s`;
 """
+
+_PERCENT: Final = "return `${+(tick * 100).toPrecision(3)} %`;"
 
 _SHORT_NUMBERS: Final = """
 const size = Math.abs(tick);
@@ -97,12 +114,41 @@ def legend() -> dict[str, list[tuple[str, str, str]]]:
     }
 
 
+def _add_periods(plot: Any) -> None:
+    """Behind the lines: when a buffer was full or unfull; at the top: delivered and flushed."""
+    for name, colour in PERIODS.items():
+        plot.quad(
+            left="left",
+            right="right",
+            bottom=0,
+            top=10_000,  # the range ends below it
+            source=_empty(name, ["left", "right"], MOST_PERIODS),
+            level="underlay",
+            line_color=None,
+            fill_color=colour,
+            fill_alpha=0.22,
+        )
+    for name, (sign, colour) in OCCURRENCES.items():
+        plot.scatter(
+            "x",
+            "y",
+            marker=sign,
+            size=7,
+            source=_empty(name, ["x", "y"], MOST_OCCURRENCES),
+            line_color=None,
+            fill_color=colour,
+        )
+
+
+def _empty(name: str, columns: list[str], length: int) -> ColumnDataSource:
+    """Columns of a fixed length: the page writes into them in place."""
+    data: dict[str, Any] = {column: np.full(length, np.nan) for column in columns}
+    return ColumnDataSource(data, name=name)
+
+
 def _item(name: str, lines: list[Line]) -> str:
-    # Columns of a fixed length: the page writes into them in place.
     columns = ["t_s", *(line.column for line in lines)]
-    source = ColumnDataSource(
-        {column: np.full(LENGTH, np.nan) for column in columns}, name="source"
-    )
+    source = _empty("source", columns, LENGTH)
     plot = figure(
         name="plot",
         sizing_mode="stretch_both",
@@ -110,8 +156,8 @@ def _item(name: str, lines: list[Line]) -> str:
         x_range=Range1d(start=-SECONDS, end=0, name="x_range"),
         y_range=Range1d(start=0, end=1, name="y_range"),
         output_backend="canvas",
-        min_border_left=52,
-        min_border_right=16,
+        min_border_left=48,
+        min_border_right=12,
         min_border_top=6,
         background_fill_alpha=0,
         border_fill_alpha=0,
@@ -125,8 +171,9 @@ def _item(name: str, lines: list[Line]) -> str:
             "line_dash": line.dash,
             "line_width": 1.5,
         }
-        plot.line("t_s", line.column, source=source, **look)
+        plot.line("t_s", line.column, source=source, name=line.column, **look)
     if name == "occupancy":
+        _add_periods(plot)
         plot.add_layout(
             Span(
                 name="capacity",
@@ -137,12 +184,13 @@ def _item(name: str, lines: list[Line]) -> str:
                 line_width=1.2,
             )
         )
-    plot.add_layout(
-        Span(name="now", location=0, dimension="height", line_color=_GREY, visible=False)
-    )
+    for mark in ("now", "mark_a", "mark_b"):
+        plot.add_layout(Span(name=mark, dimension="height", line_color=_GREY, visible=False))
     plot.xaxis.ticker = FixedTicker(ticks=list(_TICKS), name="x_ticker")
     plot.xaxis.formatter = CustomJSTickFormatter(code=_TIMES)
-    plot.yaxis.formatter = CustomJSTickFormatter(code=_SHORT_NUMBERS)
+    plot.yaxis.formatter = CustomJSTickFormatter(
+        code=_PERCENT if name == "padding" else _SHORT_NUMBERS
+    )
     plot.xgrid.visible = False
     plot.axis.minor_tick_line_color = None
     return serialize_json(json_item(plot))

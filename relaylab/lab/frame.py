@@ -63,9 +63,16 @@ COLUMNS: Final = (
     "lost_unfull",
     "lost_too_large",
     "overwritten_unread",
+    "padding",
+    "full",
+    "unfull",
+    "delivered",
+    "flushed",
 )
-"""Columns of a sample: seconds; the most sub-buffers that waited since the sample before; then
-events (overwritten: sub-buffers) a second."""
+"""Columns of a sample: seconds; the most sub-buffers that waited since the sample before; events
+(overwritten: sub-buffers) a second; the share of padding in what was produced; then, since the
+sample before, the shares of time in which CPUs were full and unfull, averaged over the CPUs, and
+how often sub-buffers were delivered and buffers flushed."""
 
 
 class CellState(IntEnum):
@@ -90,6 +97,7 @@ class FrameFlag(IntFlag):
     OVERWRITE = 2
     VIRTUAL = 4
     ATTACHED = 8
+    COMMITS = 16  # writers commit: what is used and not committed was reserved only
 
 
 class CpuFlag(IntFlag):

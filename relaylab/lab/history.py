@@ -1,4 +1,4 @@
-"""The last twenty seconds of occupancy, rates and losses, sampled as the session looks."""
+"""The last twenty seconds of occupancy, rates, losses and padding, sampled as the session looks."""
 
 from collections import deque
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.lab.frame import COLUMNS, LINES
+from relaylab.lab.periods import Happened
 
 SECONDS = 20
 LENGTH = 600
@@ -23,9 +24,18 @@ class History:
     def __init__(self) -> None:
         self._samples: deque[NDArray[np.float64]] = deque(maxlen=LENGTH)
         self._counts: deque[tuple[float, NDArray[np.float64]]] = deque()
+        self._padding = PaddingShare()
+        self._delivered = 0
         self._unsent = 0
 
-    def sample(self, t_s: float, occupancy: NDArray[np.int64], totals: Any) -> None:
+    def sample(
+        self,
+        t_s: float,
+        occupancy: NDArray[np.int64],
+        totals: Any,
+        happened: Happened,
+        subbuf_size: int,
+    ) -> None:
         """Take one sample.
 
         Parameters
@@ -36,6 +46,10 @@ class History:
             The most unconsumed sub-buffers since the sample before.
         totals : object
             ``chan.stats``.
+        happened : Happened
+            Since the sample before.
+        subbuf_size : int
+            Bytes of a sub-buffer.
         """
         counts = counts_of(totals)
         self._counts.append((t_s, counts))
@@ -44,7 +58,9 @@ class History:
         before_t, before = self._counts[0]
         # Of a moment shorter than the window no rate can be told: at the begin it grows from 0.
         rates = (counts - before) / max(t_s - before_t, WINDOW_S)
-        self._samples.append(np.concatenate([[t_s], lines_of(occupancy), rates]))
+        delivered, self._delivered = totals.delivered - self._delivered, totals.delivered
+        padding = self._padding.after(happened, subbuf_size)
+        self._samples.append(row_of(t_s, occupancy, rates, padding, happened, delivered))
         self._unsent = min(self._unsent + 1, LENGTH)
 
     def unsent(self) -> NDArray[np.float64]:
@@ -56,6 +72,32 @@ class History:
         """Every sample held, shape (n, n_columns); none is unsent after that."""
         self._unsent = 0
         return _stack(list(self._samples))
+
+
+class PaddingShare:
+    """The share of padding in the sub-buffers produced lately; while none is, the last one."""
+
+    def __init__(self) -> None:
+        self._share = np.nan
+
+    def after(self, happened: Happened, subbuf_size: int) -> float:
+        """The share, 0 .. 1, with what has happened since the last call; NaN before the first."""
+        if happened.produced:
+            self._share = happened.padding / (happened.produced * subbuf_size)
+        return self._share
+
+
+def row_of(
+    t_s: float,
+    occupancy: NDArray[np.int64],
+    rates: NDArray[np.float64],
+    padding: float,
+    happened: Happened,
+    delivered: int,
+) -> NDArray[np.float64]:
+    """One sample, its values in the order of `frame.COLUMNS`."""
+    periods = [padding, happened.full, happened.unfull, delivered, happened.flushed]
+    return np.concatenate([[t_s], lines_of(occupancy), rates, periods])
 
 
 def counts_of(totals: Any) -> NDArray[np.float64]:

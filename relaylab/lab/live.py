@@ -235,11 +235,7 @@ class LiveRun:
 
     def observe(self, moment: Moment, records: NDArray[np.void]) -> None:
         """Keep a sample of what was seen, if something moved."""
-        samples = self._samples
-        peaks = samples.peaks(moment, records)
-        if self.is_running or moment.totals != samples.totals:
-            samples.totals = moment.totals
-            samples.history.sample(self.clock_s, peaks, moment.totals)
+        self._samples.take(moment, records, self.clock_s, self.is_running)
 
     def stop(self) -> None:
         """End the writers and readers; the channel stays open."""

@@ -46,6 +46,12 @@ class Moment:
         occupancy: NDArray[np.int64] = np.clip(unconsumed, 0, self.n_subbufs).astype(np.int64)
         return occupancy
 
+    @property
+    def commits(self) -> bool:
+        """Whether some writer commits what it has reserved."""
+        snapshot = self.snapshot
+        return bool(np.any(snapshot.commit > snapshot.start_reserve[:, None]))
+
     def totals_row(self) -> NDArray[np.int64]:
         """The statistics in the order of `frame.TOTALS`."""
         return np.array([getattr(self.totals, name) for name in TOTALS], np.int64)

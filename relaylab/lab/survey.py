@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.lab.frame import COLUMNS
-from relaylab.lab.history import LENGTH, counts_of, lines_of
+from relaylab.lab.history import LENGTH, PaddingShare, counts_of, row_of
 from relaylab.lab.moves import MoveKind
+from relaylab.lab.periods import Periods
 from relaylab.lab.timeline import Timeline
 
 MOST_MARKS = 2000
@@ -57,12 +58,22 @@ class Survey:
         width_s = max(self.duration_s / LENGTH, 1e-9)
         first = LENGTH - len(ends)
         samples = []
-        before = counts_of(timeline.channel.stats)
+        before, delivered = counts_of(timeline.channel.stats), timeline.channel.stats.delivered
+        snapshot, padding = timeline.channel.snapshot(), PaddingShare()
+        begin_ns = int(first * width_s * 1e9)
+        periods = Periods(snapshot.is_full, snapshot.unfull, begin_ns)
+        cursor = timeline.channel.journal.cursor()
+        none = cursor.read()[:0]
+        unread: list[NDArray[np.void]] = []
 
         def waiting() -> list[int]:
             return [min(n, buf.subbufs_produced - buf.subbufs_consumed) for buf in buffers]
 
-        def changed(_t_ns: int) -> None:
+        def changed(t_ns: int) -> None:
+            records = cursor.read()
+            if len(records):
+                records["t_ns"] = t_ns
+                unread.append(records)
             np.maximum(peaks, waiting(), out=peaks)
             move = timeline.last
             if move is not None and move.kind is MoveKind.EVENT:
@@ -74,10 +85,14 @@ class Survey:
         for i, end in enumerate(ends):
             timeline.forward(int(end), changed)
             timeline.read_until(int((first + i + 1) * width_s * 1e9), changed)
-            now = counts_of(timeline.channel.stats)
-            t_s = (first + i + 1) * width_s
-            samples.append(np.concatenate([[t_s], lines_of(peaks), (now - before) / width_s]))
-            before = now
+            totals = timeline.channel.stats
+            now, t_s = counts_of(totals), (first + i + 1) * width_s
+            happened = periods.take(np.concatenate([none, *unread]), int(t_s * 1e9))
+            share = padding.after(happened, timeline.settings.subbuf_size)
+            rates = (now - before) / width_s
+            samples.append(row_of(t_s, peaks, rates, share, happened, totals.delivered - delivered))
+            unread.clear()
+            before, delivered = now, totals.delivered
             peaks[:] = waiting()
         return samples
 

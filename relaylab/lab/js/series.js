@@ -5,26 +5,38 @@
  * shifted into their columns and one figure a paint is told that its data changed.
  */
 
-import { make } from "./dom.js";
+import { loadLegend } from "./legend.js";
+import { make, short } from "./dom.js";
 import { VIRTUAL } from "./frame.js";
 
-const NAMES = ["occupancy", "loss", "rate"];
+const FIGURE_NAMES = ["occupancy", "rate", "loss", "padding"];
 const FIGURE_EVERY_MS = 60;
 const SLOW_MS = 50;
 const SLOW_FIGURE_EVERY_MS = 200;
 const SECONDS = 20;
 const LIVE_TICKS = [-20, -15, -10, -5, -1e-6];
 
+/** Name, title, unit, how a value reads. @type {[string, string, string, (value: number) => string][]} */
+const FIGURES = [
+  ["occupancy", "Unread sub-buffers", "peaks, by CPU", (value) => String(+value.toFixed(1))],
+  ["rate", "Events", "a second, over all CPUs", (value) => `${short(value)}/s`],
+  ["loss", "Lost", "a second, by cause", (value) => `${short(value)}/s`],
+  ["padding", "Padding", "share of what is produced", (value) => `${(100 * value).toPrecision(3)} %`],
+];
+
 /**
  * @typedef {object} Figure
  * @property {any} plot
+ * @property {any} view
  * @property {any} source
  * @property {any} yRange
  * @property {any} capacity
  * @property {any} xRange
  * @property {any} ticker
- * @property {any} now
+ * @property {Record<string, any>} marks now, mark_a, mark_b
+ * @property {Record<string, any>} lines renderers by column
  * @property {Record<string, Float64Array>} columns
+ * @property {HTMLElement} host
  */
 
 export class Series {
@@ -47,15 +59,17 @@ export class Series {
     this.stale = 0;
     this.paintedAt = -Infinity;
     this.calledAt = -Infinity;
-    this.lineNames = "";
+    /** @type {string[]} */
+    this.lineNames = [];
+    /** Marks A and B, seconds of the session. @type {{a: number | null, b: number | null}} */
+    this.marks = { a: null, b: null };
+    /** Sources of what happened, by name. @type {Record<string, {source: any, columns: Record<string, Float64Array>}>} */
+    this.happened = {};
     /** @type {Record<string, [string, string, string][]>} */
     this.legend = {};
+    this.bold = -1;
     this.element = make("section", { class: "rl-series", "aria-label": "Time series" });
-    for (const [name, title, unit] of [
-      ["occupancy", "Unread sub-buffers", "peaks, by CPU"],
-      ["loss", "Lost", "events a second, by cause"],
-      ["rate", "Events", "a second, over all CPUs"],
-    ]) {
+    for (const [name, title, unit] of FIGURES) {
       const legend = make("span", { class: "rl-legend" });
       this.legends.set(name, legend);
       this.element.append(make("figure", { "data-name": name }, [
@@ -75,32 +89,47 @@ export class Series {
     this.legend = spec.legend;
     this.times = new Float64Array(spec.length).fill(NaN);
     for (const column of spec.columns) this.data[column] = new Float64Array(spec.length).fill(NaN);
-    for (const name of NAMES) {
-      const host = this.element.querySelector(`[data-name=${name}] .rl-plot`);
+    for (const name of FIGURE_NAMES) {
+      const host = /** @type {HTMLElement} */ (this.element.querySelector(`[data-name=${name}] .rl-plot`));
       const views = await Bokeh.embed.embed_item(JSON.parse(spec.items[name]), host);
-      const plot = (views.roots ? views.roots[0] : [...views][0]).model;
-      const document = plot.document;
-      const source = document.get_model_by_name("source");
-      /** @type {Record<string, Float64Array>} */
-      const columns = {};
-      for (const column of Object.keys(toObject(source.data))) columns[column] = this.data[column];
-      adopt(source, columns);
-      this.figures.set(name, {
-        plot, source, columns,
-        yRange: document.get_model_by_name("y_range"),
-        capacity: document.get_model_by_name("capacity"),
-        xRange: document.get_model_by_name("x_range"),
-        ticker: document.get_model_by_name("x_ticker"),
-        now: document.get_model_by_name("now"),
-      });
+      this.#adopt(name, views.roots ? views.roots[0] : [...views][0], host);
     }
-    this.#paintLegend("loss", ["full", "at unfull", "too large", "sub-buffers overwritten"]);
-    this.#paintLegend("rate", ["offered", "written"]);
+    loadLegend(this.legends.get("rate"), this.legend.rate, ["offered", "written"]);
+    loadLegend(this.legends.get("loss"), this.legend.loss, ["full", "at unfull", "too large", "overwritten"]);
+    this.legends.get("loss")?.setAttribute("title", "Overwritten: sub-buffers a second that nobody had read.");
+    this.legends.get("loss")?.classList.add("rl-dense");
+    loadLegend(this.legends.get("padding"), this.legend.padding, ["padding"]);
+  }
+
+  /** @param {string} name @param {any} view @param {HTMLElement} host */
+  #adopt(name, view, host) {
+    const plot = view.model;
+    const model = (/** @type {string} */ one) => plot.document.get_model_by_name(one);
+    const source = model("source");
+    /** @type {Record<string, Float64Array>} */
+    const columns = {};
+    for (const column of Object.keys(toObject(source.data))) columns[column] = this.data[column];
+    adopt(source, columns);
+    if (name === "occupancy") {
+      for (const what of ["full", "unfull", "delivered", "flushed"]) {
+        const own = model(what);
+        /** @type {Record<string, Float64Array>} */
+        const held = Object.fromEntries(Object.entries(toObject(own.data)).map(([key, value]) => [key, new Float64Array(value.length).fill(NaN)]));
+        adopt(own, held);
+        this.happened[what] = { source: own, columns: held };
+      }
+    }
+    this.figures.set(name, {
+      plot, view, source, columns, host,
+      yRange: model("y_range"), capacity: model("capacity"), xRange: model("x_range"), ticker: model("x_ticker"),
+      marks: { now: model("now"), a: model("mark_a"), b: model("mark_b") },
+      lines: Object.fromEntries(plot.renderers.filter((/** @type {any} */ one) => one.name in columns).map((/** @type {any} */ one) => [one.name, one])),
+    });
   }
 
   /** Colours of axes, grid and text. @param {import("./theme.js").Palette} palette */
   setPalette(palette) {
-    for (const { plot } of this.figures.values()) {
+    for (const { plot, marks } of this.figures.values()) {
       for (const axis of [...plot.left, ...plot.below]) {
         axis.setv?.({
           major_label_text_color: palette.muted, axis_line_color: palette.line, major_tick_line_color: palette.line,
@@ -108,13 +137,14 @@ export class Series {
         });
       }
       for (const grid of plot.center) if ("grid_line_color" in grid) grid.setv({ grid_line_color: palette.line, grid_line_alpha: 0.6 });
+      for (const mark of Object.values(marks)) mark.line_color = palette.ink;
     }
   }
 
   clear() {
     for (const column of this.columns) this.data[column].fill(NaN);
     this.times.fill(NaN);
-    this.stale = NAMES.length;
+    this.stale = FIGURE_NAMES.length;
   }
 
   /** @param {import("./frame.js").Frame} frame @param {boolean} everything */
@@ -123,7 +153,7 @@ export class Series {
     if (everything) this.clear();
     this.isVirtual = (frame.flags & VIRTUAL) !== 0;
     if (frame.text.duration_s !== undefined) this.span = this.isVirtual ? frame.text.duration_s : 0;
-    if (this.isVirtual) this.stale = NAMES.length;
+    if (this.isVirtual) this.stale = FIGURE_NAMES.length;
     const count = Math.min(this.length, frame.samples.length / frame.nColumns);
     if (!count) return;
     const first = frame.samples.length / frame.nColumns - count;
@@ -133,9 +163,14 @@ export class Series {
       for (let i = 0; i < count; i++) column[this.length - count + i] = frame.samples[(first + i) * frame.nColumns + c];
     }
     // Live: seconds before now, so that the axis stands still and only the data moves.
+    for (let i = 0; i < this.length; i++) this.data.t_s[i] = this.times[i] - this.origin;
+    this.stale = FIGURE_NAMES.length;
+  }
+
+  /** The moment that is 0 in the figures. */
+  get origin() {
     const newest = this.times[this.length - 1];
-    for (let i = 0; i < this.length; i++) this.data.t_s[i] = this.times[i] - (this.isVirtual ? 0 : newest);
-    this.stale = NAMES.length;
+    return this.isVirtual || Number.isNaN(newest) ? 0 : newest;
   }
 
   /**
@@ -144,7 +179,7 @@ export class Series {
    * @param {number} now milliseconds
    */
   paint(frame, now) {
-    if (this.figures.size < NAMES.length) return;
+    if (this.figures.size < FIGURE_NAMES.length) return;
     this.#nameLines(frame.text.lines ?? []);
     // On a busy machine the map goes first.
     const isSlow = now - this.calledAt > SLOW_MS;
@@ -152,16 +187,17 @@ export class Series {
     if (!this.stale || now - this.paintedAt < (isSlow ? SLOW_FIGURE_EVERY_MS : FIGURE_EVERY_MS)) return;
     this.paintedAt = now;
     this.stale--;
-    const name = NAMES[this.turn++ % NAMES.length];
+    const name = FIGURE_NAMES[this.turn++ % FIGURE_NAMES.length];
     const figure = /** @type {Figure} */ (this.figures.get(name));
     this.#scale(name, figure, frame);
     this.#place(figure, frame);
+    if (name === "occupancy") this.#shade(frame);
     figure.source.change.emit();
   }
 
   /** @param {string} name @param {Figure} figure @param {import("./frame.js").Frame} frame */
   #scale(name, figure, frame) {
-    let top = frame.nSubbufs * 1.08;
+    let top = frame.nSubbufs * 1.12;
     if (name === "occupancy") {
       if (figure.capacity.location !== frame.nSubbufs) figure.capacity.location = frame.nSubbufs;
     } else {
@@ -170,6 +206,7 @@ export class Series {
         if (column !== "t_s") for (const value of values) if (value > most) most = value;
       }
       top = niceTop(most, figure.yRange.end);
+      if (name === "padding") top = most > 0 ? Math.min(1, top) : 0.1;
     }
     if (figure.yRange.end !== top) figure.yRange.end = top;
   }
@@ -180,32 +217,101 @@ export class Series {
     if (figure.xRange.start !== start || figure.xRange.end !== end) {
       figure.ticker.ticks = this.span ? roundTicks(this.span) : LIVE_TICKS;
       figure.xRange.setv({ start, end });
-      figure.now.visible = this.span > 0;
     }
-    if (this.span) figure.now.location = frame.tS;
+    const places = { now: this.span ? frame.tS : null, a: this.marks.a, b: this.marks.b };
+    for (const [name, at] of Object.entries(places)) {
+      const mark = figure.marks[name];
+      const location = at === null ? 0 : at - (name === "now" ? 0 : this.origin);
+      if (mark.visible !== (at !== null)) mark.visible = at !== null;
+      if (mark.location !== location) mark.location = location;
+    }
+  }
+
+  /** Full and unfull periods, deliver and flush. @param {import("./frame.js").Frame} frame */
+  #shade(frame) {
+    const times = this.data.t_s;
+    for (const what of ["full", "unfull"]) {
+      const { source, columns } = this.happened[what];
+      fillPeriods(times, this.data[what], columns.left, columns.right);
+      source.change.emit();
+    }
+    const span = this.span || SECONDS;
+    for (const what of ["delivered", "flushed"]) {
+      const { source, columns } = this.happened[what];
+      fillOccurrences(times, this.data[what], span, columns.x);
+      columns.y.fill(frame.nSubbufs * 1.06);
+      source.change.emit();
+    }
   }
 
   /** @param {string[]} names */
   #nameLines(names) {
-    const joined = names.join();
-    if (joined === this.lineNames) return;
-    this.lineNames = joined;
+    if (names.join() === this.lineNames.join()) return;
+    this.lineNames = names;
+    const legend = this.legends.get("occupancy");
     // Eight names and the capacity fit one line only if "CPU" is said once.
-    this.#paintLegend("occupancy", names.map((name, i) => (names.length > 4 && i ? name.replace("CPU ", "") : name)));
-    this.legends.get("occupancy")?.classList.toggle("rl-dense", names.length > 4);
-    const dashes = make("i", { style: "border-top: 2px dashed #d55e00" });
-    this.legends.get("occupancy")?.append(make("span", {}, [dashes, "capacity"]));
+    loadLegend(legend, this.legend.occupancy, names.map((name, i) => (names.length > 2 && i ? name.replace("CPU ", "") : name)));
+    legend?.classList.toggle("rl-dense", names.length > 2);
+    const key = (/** @type {string} */ style, /** @type {string} */ name) => make("span", {}, [make("i", { style }), name]);
+    legend?.append(
+      key("height: 10px; background: rgb(213 94 0 / 35%)", "full"),
+      key("height: 10px; background: rgb(230 159 0 / 35%)", "unfull"),
+    );
+    legend?.setAttribute("title", "Dashed: the capacity. Shaded: a buffer is full, or unfull: consumed after it was full, and the next event will be lost. ▼ delivered, ◆ flushed.");
   }
 
-  /** @param {string} figure @param {string[]} names */
-  #paintLegend(figure, names) {
-    const legend = this.legends.get(figure);
-    if (!legend) return;
-    legend.replaceChildren(...names.map((name, i) => {
-      const [, colour, dash] = this.legend[figure][i];
-      const key = make("i", { style: `border-top: 3px ${dash === "solid" ? "solid" : dash === "dotted" ? "dotted" : "dashed"} ${colour}` });
-      return make("span", {}, [key, name]);
-    }));
+  /** Makes one CPU's line stand out; -1: none. @param {number} cpu */
+  embolden(cpu) {
+    const occupancy = this.figures.get("occupancy");
+    if (!occupancy || cpu === this.bold) return;
+    this.bold = cpu;
+    const isKnown = this.lineNames[cpu]?.startsWith("CPU") ?? false;
+    Object.values(occupancy.lines).forEach((line, i) => {
+      line.glyph.setv({ line_width: isKnown && i === cpu ? 3 : 1.5, line_alpha: isKnown && i !== cpu ? 0.3 : 1 });
+    });
+  }
+
+  /** The names and values of a figure's lines at a moment, with their colours. @param {string} name @param {number} at index of a sample @returns {[string, string, string][]} */
+  valuesAt(name, at) {
+    const format = /** @type {(typeof FIGURES)[number]} */ (FIGURES.find(([one]) => one === name))[3];
+    const names = name === "occupancy" ? this.lineNames : [...(this.legends.get(name)?.querySelectorAll("span") ?? [])].map((one) => one.textContent ?? "");
+    return names.map((label, i) => {
+      const [column, colour] = this.legend[name][i];
+      const value = this.data[column][at];
+      return [label, Number.isNaN(value) ? "–" : format(value), colour];
+    });
+  }
+}
+
+/**
+ * Stretches in which a share is above 0, joined where they touch; the newest, as many as there is room for.
+ * @param {Float64Array} times @param {Float64Array} share @param {Float64Array} left @param {Float64Array} right
+ */
+export function fillPeriods(times, share, left, right) {
+  left.fill(NaN);
+  right.fill(NaN);
+  let at = left.length;
+  for (let i = times.length - 1; i > 0 && at >= 0; i--) {
+    if (!(share[i] > 0) || Number.isNaN(times[i - 1])) continue;
+    if (at < left.length && left[at] === times[i]) left[at] = times[i - 1];
+    else if (at > 0) {
+      at--;
+      right[at] = times[i];
+      left[at] = times[i - 1];
+    } else return;
+  }
+}
+
+/**
+ * Where something happened, newest last; of those that would lie upon each other only one.
+ * @param {Float64Array} times @param {Float64Array} count @param {number} span seconds shown @param {Float64Array} x
+ */
+export function fillOccurrences(times, count, span, x) {
+  x.fill(NaN);
+  let at = x.length;
+  for (let i = times.length - 1; i >= 0 && at > 0; i--) {
+    if (!(count[i] > 0) || (at < x.length && x[at] - times[i] < span / x.length)) continue;
+    x[--at] = times[i];
   }
 }
 
@@ -238,40 +344,10 @@ export function niceTop(most, before) {
 }
 
 /**
- * Round numbers from 0 on, about five, none above the end.
+ * Round numbers from 0 on, about four, none above the end.
  * @param {number} end
  */
 export function roundTicks(end) {
-  const step = niceTop(end / 6, 0);
+  const step = niceTop(end / 5, 0);
   return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
-}
-
-/** @type {Promise<any> | null} */
-let loading = null;
-
-/**
- * BokehJS of this version: the page's own if it has it, else from the bytes the kernel sends.
- * @param {string} version
- * @param {() => Promise<DataView>} fetchScript
- * @returns {Promise<any>}
- */
-export function loadBokeh(version, fetchScript) {
-  const present = findBokeh(version);
-  if (present) return Promise.resolve(present);
-  loading ??= fetchScript().then((script) => new Promise((resolve, reject) => {
-    const url = URL.createObjectURL(new Blob([/** @type {any} */ (script)], { type: "text/javascript" }));
-    const tag = make("script", { src: url });
-    tag.onload = () => resolve(findBokeh(version));
-    tag.onerror = () => reject(new Error("BokehJS could not be loaded"));
-    document.head.append(tag);
-  }));
-  return loading;
-}
-
-/** @param {string} version */
-function findBokeh(version) {
-  const Bokeh = /** @type {any} */ (window).Bokeh;
-  if (!Bokeh) return null;
-  if (Bokeh.version === version) return Bokeh;
-  return Bokeh.versions?.get?.(version) ?? null;
 }

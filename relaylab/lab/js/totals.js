@@ -25,14 +25,14 @@ const TOTAL_ROWS = [
   ["lost_full", "lost: buffer full", "lost"],
   ["lost_unfull", "lost: at unfull", "lost"],
   ["lost_too_large", "lost: too large", "lost"],
-  ["overwritten_unread_subbufs", "sub-buffers overwritten unread", "lost"],
-  ["switches", "sub-buffers produced", ""],
-  ["consumed", "sub-buffers consumed", "", CONSUMED],
-  ["read", "sub-buffers read by readers", OF_READERS, READ],
+  ["overwritten_unread_subbufs", "overwritten unread", "lost"],
+  ["switches", "produced, sub-buffers", ""],
+  ["consumed", "consumed", "", CONSUMED],
+  ["read", "read by readers", OF_READERS, READ],
   ["references", "open files of readers", OF_READERS, REFERENCES],
-  ["delivered", "delivered (fully committed only)", "", COMMITTED],
+  ["delivered", "delivered", "", COMMITTED],
   ["written_bytes", "bytes written", ""],
-  ["high_water", "high-water mark, sub-buffers", ""],
+  ["high_water", "high-water mark", ""],
 ];
 
 export class Totals {

@@ -2,9 +2,11 @@
  * The view: takes frames, paints once per animation frame, acknowledges what it painted.
  */
 
+import { loadBokeh } from "./bokeh.js";
 import { CodePanel } from "./code.js";
+import { Crosshair } from "./crosshair.js";
 import { make, setText } from "./dom.js";
-import { ATTACHED, FULL, decodeFrame } from "./frame.js";
+import { ATTACHED, FULL, VIRTUAL, decodeFrame } from "./frame.js";
 import { Help } from "./help.js";
 import { Inputs } from "./inputs.js";
 import { Inspector } from "./inspector.js";
@@ -12,7 +14,7 @@ import { Journal } from "./journal.js";
 import { RingMap, STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./map.js";
 import { Pending } from "./pending.js";
 import { Readers } from "./readers.js";
-import { Series, loadBokeh } from "./series.js";
+import { Series } from "./series.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
 import { STEP_BACK, STEP_ON, Transport } from "./transport.js";
@@ -67,6 +69,7 @@ class View {
     this.map = new RingMap((cpu, subbuf) => { this.command("select", { cpu, subbuf }); this.#repaint(); });
     this.transport = new Transport((what, values) => this.command(what, values));
     this.series = new Series();
+    this.crosshair = new Crosshair(this.series, (seconds) => this.goTo(seconds * 1e9));
     this.journal = new Journal(model.get("kinds"));
     this.totals = new Totals();
     this.inspector = new Inspector();
@@ -85,10 +88,18 @@ class View {
     this.readerList = new Readers((what, values) => this.command(what, values));
     this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
     this.parts = make("div", { class: "rl-view" });
+    /** Homes of what is added to the page: each is hidden while it is empty. */
+    this.places = {
+      lesson: make("div", { class: "rl-place-lesson" }),
+      tools: make("div", { class: "rl-place-tools" }),
+      side: make("aside", { class: "rl-place-side", "aria-label": "Beside the ring map" }),
+      menu: make("div", { class: "rl-place-menu" }),
+    };
     /** @type {number | undefined} */
     this.request = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.later = undefined;
+    this.places.side.append(this.code.element);
     this.#build(el);
     this.#listen();
     this.command("hello");
@@ -102,14 +113,18 @@ class View {
     const watched = make("span", { class: "rl-of-readers" }, [make("i", { class: "rl-swatch rl-watches" }), "looked at by a reader that only watches"]);
     const legend = make("p", { class: "rl-legend" }, [...keys, padding, watched, this.code.show]);
     this.parts.append(
-      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.help.button, this.help.dialog]),
+      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.places.menu, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
+      this.places.lesson,
       this.readerList.element,
       this.transport.element,
-      make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
-      this.code.element,
+      this.places.tools,
+      make("div", { class: "rl-stage" }, [
+        make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
+        this.places.side,
+      ]),
       this.series.element,
-      make("div", { class: "rl-below" }, [this.journal.element, this.totals.element, this.inspector.element]),
+      make("div", { class: "rl-below" }, [this.totals.element, this.journal.element, this.inspector.element]),
     );
     el.append(this.parts);
     this.map.element.dataset.frames = "0";
@@ -164,8 +179,15 @@ class View {
     const Bokeh = await loadBokeh(version, /** @type {() => Promise<DataView>} */ (fetchScript));
     if (this.stop.signal.aborted) return;
     await this.series.build(Bokeh, this.model.get("series"));
+    this.crosshair.attach(this.stop.signal);
     if (this.palette) this.series.setPalette(this.palette);
     this.command("hello");
+  }
+
+  /** Virtual time goes to a moment; real time cannot, so it stands still for a closer look. @param {number} tNs of the session */
+  goTo(tNs) {
+    if (((this.frame?.flags ?? 0) & VIRTUAL) !== 0) this.command("goto", { t_ns: Math.round(tNs) });
+    else if (this.frame?.status === "running") this.command("pause");
   }
 
   /** @param {string} what @param {Record<string, unknown>} [values] */
@@ -244,6 +266,7 @@ class View {
       this.wordsAt = now;
       this.isStale = false;
       this.transport.paint(frame);
+      if (this.crosshair.at !== null) this.crosshair.paint();
       this.totals.paint(frame);
       this.inspector.paint(frame);
       this.code.paint(frame);
