@@ -92,14 +92,12 @@ class View {
     this.places = {
       lesson: make("div", { class: "rl-place-lesson" }),
       tools: make("div", { class: "rl-place-tools" }),
-      side: make("aside", { class: "rl-place-side", "aria-label": "Beside the ring map" }),
       menu: make("div", { class: "rl-place-menu" }),
     };
     /** @type {number | undefined} */
     this.request = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.later = undefined;
-    this.places.side.append(this.code.element);
     this.#build(el);
     this.#listen();
     this.command("hello");
@@ -119,10 +117,8 @@ class View {
       this.readerList.element,
       this.transport.element,
       this.places.tools,
-      make("div", { class: "rl-stage" }, [
-        make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
-        this.places.side,
-      ]),
+      make("section", { class: "rl-ring", "aria-label": "Ring map" }, [legend, this.mapBox]),
+      this.code.element,
       this.series.element,
       make("div", { class: "rl-below" }, [this.totals.element, this.journal.element, this.inspector.element]),
     );
