@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from relaylab import jit, lab, relayfs, workload
+    from relaylab import jit, lab, relayfs, tuning, workload
     from relaylab.core.journal import Kind
     from relaylab.errors import (
         CallbackError,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from relaylab.relayfs.registry import MountInfo, mounts
     from relaylab.relayfs.remote import open_file
+    from relaylab.tuning.doctor import doctor
 
 __version__ = "0.1.0"
 
@@ -43,18 +44,21 @@ __all__ = [
     "RelayError",
     "ResourceError",
     "__version__",
+    "doctor",
     "jit",
     "lab",
     "mounts",
     "open_file",
     "relayfs",
+    "tuning",
     "workload",
 ]
 
-_MODULES = frozenset({"jit", "lab", "relayfs", "workload"})
+_MODULES = frozenset({"jit", "lab", "relayfs", "tuning", "workload"})
 _HOME = {
     "Kind": "relaylab.core.journal",
     "MountInfo": "relaylab.relayfs.registry",
+    "doctor": "relaylab.tuning.doctor",
     "mounts": "relaylab.relayfs.registry",
     "open_file": "relaylab.relayfs.remote",
 }

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import relaylab
-from relaylab import Kind, jit, relayfs, units, workload
+from relaylab import Kind, jit, relayfs, tuning, units, workload
 from relaylab.channel import Snapshot, Stats
 
 
@@ -50,6 +50,15 @@ def quantities() -> None:
     assert_type(units.parse_bytes("64 KiB"), units.Bytes)
     assert_type(units.parse_duration("2 ms"), units.Nanoseconds)
     assert_type(units.parse_rate(1e6), float)
+
+
+def the_doctor() -> None:
+    found = relaylab.doctor("Lost 24 events")
+    assert_type(found, tuning.Diagnosis)
+    assert_type(found.lost, int | None)
+    assert_type(found.share, float | None)
+    assert_type(found.knobs, tuple[tuning.Knob, ...])
+    assert_type(found.findings[0].kind, tuning.Loss)
 
 
 def errors(error: relaylab.FileError, full: relaylab.EntryExistsError) -> None:
