@@ -5,8 +5,9 @@ second and sends each look as one binary message (:mod:`relaylab.lab.frame`) to 
 paints it and says so.
 """
 
+from relaylab.lab.drawing import draw
 from relaylab.lab.options import from_environment as demo_options
 from relaylab.lab.settings import ReaderModel
 from relaylab.lab.workbench import Workbench
 
-__all__ = ["ReaderModel", "Workbench", "demo_options"]
+__all__ = ["ReaderModel", "Workbench", "demo_options", "draw"]
