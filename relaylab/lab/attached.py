@@ -108,6 +108,10 @@ class AttachedRun:
         """Seconds since it was attached."""
         return time.monotonic() - self._began_s
 
+    def clock_at(self, t_ns: int) -> float:
+        """What `clock_s` was when the monotonic clock, as in the journal, was `t_ns`."""
+        return t_ns / 1e9 - self._began_s
+
     def reader_rows(self) -> list[dict[str, Any]]:
         """Not known here either."""
         return []

@@ -62,6 +62,15 @@ class Composer:
         self._recent.add(since)
         self._skipped += self._pending.add(since)
 
+    @property
+    def origin_ns(self) -> int:
+        """The clock of the page's time 0."""
+        return self._origin_ns or 0
+
+    def plot_time_s(self, run: Any, t_ns: int) -> float:
+        """Where in the plots a live run's journal record is that the page shows at `t_ns`."""
+        return float(run.clock_at(t_ns + self.origin_ns))
+
     def compose(
         self,
         run: Any | None,
@@ -156,4 +165,4 @@ def _channel_line(moment: Moment, n_cpus: int) -> str:
 def _line_names(n_cpus: int) -> list[str]:
     if n_cpus <= LINES:
         return [f"CPU {cpu}" for cpu in range(n_cpus)]
-    return ["fullest", "mean", "emptiest"]
+    return ["fullest CPU", "mean", "emptiest CPU"]

@@ -58,6 +58,7 @@ class LiveRun:
         self.news = ""
         self.paused = False
         self._opened_s = time.monotonic()
+        self._resumed = [(self._opened_s, 0.0)]  # the monotonic clock and clock_s at each begin
         if workload is not None:
             self.writers = Writers(channel, workload, speed=self._speed(settings.rate), repeat=True)
 
@@ -90,6 +91,15 @@ class LiveRun:
         """Seconds since the open, without pauses."""
         # While paused, _opened_s holds minus the seconds that had passed.
         return -self._opened_s if self.paused else time.monotonic() - self._opened_s
+
+    def clock_at(self, t_ns: int) -> float:
+        """What `clock_s` was when the monotonic clock, as in the journal, was `t_ns`."""
+        t_s, ended_s = t_ns / 1e9, self.clock_s
+        for began_s, clock_s in reversed(self._resumed):
+            if began_s <= t_s:
+                return min(clock_s + t_s - began_s, ended_s)
+            ended_s = clock_s
+        return 0.0
 
     @property
     def history(self) -> History:
@@ -148,7 +158,9 @@ class LiveRun:
         """Let writers and readers go on."""
         if self.paused:
             self.paused = False
-            self._opened_s += time.monotonic()
+            now_s = time.monotonic()
+            self._resumed.append((now_s, -self._opened_s))
+            self._opened_s += now_s
         if self.writers is not None:
             self.writers.resume()
         self.attached.hold(False)

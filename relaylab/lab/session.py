@@ -4,7 +4,6 @@ Everything that changes the run happens on this thread. Whoever wants something,
 user's Python, puts a command in the queue; a future tells when it is done.
 """
 
-import dataclasses
 import itertools
 import queue
 import threading
@@ -20,12 +19,11 @@ from relaylab.lab.compose import Composer
 from relaylab.lab.flow import Flow
 from relaylab.lab.frame import encode
 from relaylab.lab.inspector import Inspector
-from relaylab.lab.live import LiveRun
 from relaylab.lab.moment import Moment, look
 from relaylab.lab.readers import Wish
-from relaylab.lab.seek import Seek
+from relaylab.lab.record_commands import RecordCommands
 from relaylab.lab.stepcode import StepCode
-from relaylab.lab.virtual import VirtualRun
+from relaylab.lab.time_commands import TimeCommands
 
 FRAMES_PER_S = 30
 UNWATCHED_LOOKS_PER_S = 5
@@ -47,10 +45,9 @@ _VIEWS = {
 }
 _MOVES = {"move", "scrub"}
 _ENTERING = "Virtual time: every event is gone through once, to find where losses begin."
-_ENTERED = "Virtual time now, from the first event on. "
 
 
-class Session:
+class Session(TimeCommands, RecordCommands):
     """Runs one workbench.
 
     Parameters
@@ -72,7 +69,7 @@ class Session:
         self._send = send
         self._show_status, self._show_time = show_status, show_time
         self._status_shown = ""
-        self._seek = Seek()
+        super().__init__()
         self._done: dict[str, int] = {}
         self._wrong: dict[str, str] = {}
         self._serial = itertools.count(1)
@@ -161,6 +158,7 @@ class Session:
             "mode": mode,
             "position": position,
             "error": self._error,
+            **self._time_state(),
         } | numbers
 
     # The thread -------------------------------------------------------------------------------
@@ -197,14 +195,6 @@ class Session:
         if status != self._status_shown:
             self._status_shown = status
             self._show_status(status)
-
-    def _arrive(self) -> None:
-        """Go where the scrub bar was moved to."""
-        run = self._run
-        if run is None or run.is_over:
-            self._seek.forget()
-        elif self._seek.go(run):
-            self._composer.want_all()
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -247,6 +237,7 @@ class Session:
         records = run.records()
         self._composer.take_records(records)
         run.observe(moment, records)
+        self._stop_live(run, records)
         if run.is_virtual:
             if run.caption != self._virtual_caption:
                 self._virtual_caption = run.caption
@@ -260,7 +251,8 @@ class Session:
             self._run,
             self._moment,
             self._inspector,
-            {"caption": self._caption.text, "done": dict(self._done), "wrong": self._wrong},
+            {"caption": self._caption.text, "done": dict(self._done), "wrong": self._wrong}
+            | self._time_text(),
             self.status,
         )
         if frame is not None:
@@ -386,13 +378,13 @@ class Session:
         if is_virtual:
             self._send({"kind": "busy", "caption": _ENTERING}, [])
         self._inspector.release()
-        self._seek.forget()
         self._leave_run()
         run = make()
         self._run = run
         self._error = self._preface = self._virtual_caption = ""
         self._moment = None
         self._is_unwatched = False
+        self._begin_time(run)
         self._composer.start_run(run.is_virtual)
         self._caption.say(told, time.monotonic())
         if run.is_virtual:
@@ -433,45 +425,6 @@ class Session:
     def _do_pause_reader(self, number: int, paused: bool) -> None:
         self._tell(self._open_run().pause_reader(number, paused))
 
-    # Commands: time -------------------------------------------------------------------------------
-
-    def _do_play(self) -> None:
-        run = self._open_run()
-        run.resume()
-        self._caption.say("Playing.", time.monotonic())
-
-    def _do_toggle(self) -> None:
-        """Play if it stands, pause if it runs."""
-        if self._open_run().is_running:
-            self._do_pause()
-        else:
-            self._do_play()
-
-    def _do_pause(self) -> None:
-        self._open_run().pause()
-        self._caption.hold("Paused: writers and readers stand still; flush, reset and close work.")
-
-    def _do_set_rate(self, rate: float) -> None:
-        if self._run is not None:
-            self._run.set_rate(rate)
-
-    def _do_set_time(self, virtual: bool) -> None:
-        """The same channel in the other kind of time; takes no notice of what only was typed."""
-        run = self._run
-        if run is None or run.is_over or run.is_read_only or self._error:
-            return
-        if run.is_virtual != virtual:
-            self._switch_time(run, virtual)
-
-    def _do_move(self, by: int = 0, pages: int = 0) -> None:
-        """Go events and pages on, or back if negative, from where the moves before end."""
-        self._seek.by(self._virtual_run(), by, pages)
-
-    def _do_scrub(self, share: float) -> None:
-        """Go to a share, 0 .. 1, of all events."""
-        run = self._virtual_run()
-        self._seek.to(run, share * run.n_events)
-
     def _do_end(self) -> None:
         try:
             self._inspector.release()
@@ -487,30 +440,6 @@ class Session:
         if run is None or run.is_over or self._error:
             raise RelayError("no channel is open", hint="Press Open first.")
         return run
-
-    def _virtual_run(self) -> Any:
-        """The run to step in; whoever steps in live time goes to virtual time."""
-        run = self._open_run()
-        if run.is_read_only:
-            run.refuse()
-        if not run.is_virtual:
-            self._switch_time(run, True)
-            self._preface = _ENTERED
-            self._show_time(True)
-        return self._run
-
-    def _switch_time(self, run: Any, virtual: bool) -> None:
-        settings, workload, name = run.settings, run.workload, run.workload_name
-        if workload is None:
-            self._show_time(False)
-            raise RelayError(
-                "virtual time needs a workload, and this channel's events are your program's",
-                hint="Press Open for a channel of the workbench's own.",
-            )
-        kind = VirtualRun if virtual else LiveRun
-        settings = dataclasses.replace(settings, rate=0.0)
-        told = "" if virtual else "Live time again: the same sizes, a new channel."
-        self._start(lambda: kind(settings, workload, name), told, virtual)
 
     def _leave_run(self) -> None:
         """End what is on screen; a channel of the user's own stays open."""

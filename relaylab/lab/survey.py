@@ -1,11 +1,13 @@
 """What a whole virtual run looks like, before it is played: curves, and where losses begin."""
 
+from array import array
+
 import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.lab.frame import COLUMNS
 from relaylab.lab.history import LENGTH, PaddingShare, counts_of, row_of
-from relaylab.lab.moves import MoveKind
+from relaylab.lab.moves import NEVER, MoveKind
 from relaylab.lab.periods import Periods
 from relaylab.lab.timeline import Timeline
 
@@ -19,6 +21,10 @@ class Survey:
     ----------
     marks : list of int
         Positions at which a run of losses began.
+    transitions : ndarray of int64, shape (n, 2)
+        Of each move that is a transition: how many moves are made after it, and its virtual time.
+    n_moves : int
+        All moves there are.
     duration_s : float
         Virtual seconds from the first event to the last.
     """
@@ -40,8 +46,14 @@ class Survey:
         ends = self._bin_ends(timeline)
         kept = 0 if before is None else int(np.searchsorted(ends, start, side="right"))
         rows = [] if before is None else list(before.samples[:kept])
+        earlier = np.zeros((0, 2), np.int64) if before is None else before.transitions
+        self._found = array("q", earlier[earlier[:, 0] <= timeline.moves].ravel().tobytes())
+        if timeline.was_transition and timeline.moves not in earlier[-1:, 0]:
+            self._found.extend((timeline.moves, timeline.now_ns))  # by what a person just did
         samples = np.array([*rows, *self._pass(timeline, ends[kept:])])
         self.samples: NDArray[np.float64] = samples.reshape(-1, len(COLUMNS))
+        self.transitions: NDArray[np.int64] = np.array(self._found, np.int64).reshape(-1, 2)
+        self.n_moves = timeline.moves
 
     def _bin_ends(self, timeline: Timeline) -> NDArray[np.int64]:
         """The position at the end of each of `LENGTH` equal parts of the duration."""
@@ -65,16 +77,20 @@ class Survey:
         cursor = timeline.channel.journal.cursor()
         none = cursor.read()[:0]
         unread: list[NDArray[np.void]] = []
+        told = [timeline.moves]
 
         def waiting() -> list[int]:
             return [min(n, buf.subbufs_produced - buf.subbufs_consumed) for buf in buffers]
 
         def changed(t_ns: int) -> None:
-            records = cursor.read()
+            records = cursor.read() if timeline.was_transition else none
             if len(records):
                 records["t_ns"] = t_ns
                 unread.append(records)
             np.maximum(peaks, waiting(), out=peaks)
+            if timeline.was_transition and timeline.moves > told[0]:
+                told[0] = timeline.moves
+                self._found.extend((timeline.moves, timeline.now_ns))
             move = timeline.last
             if move is not None and move.kind is MoveKind.EVENT:
                 was_lost = timeline.was_lost
@@ -94,6 +110,7 @@ class Survey:
             unread.clear()
             before, delivered = now, totals.delivered
             peaks[:] = waiting()
+        timeline.forward_until(NEVER, changed)
         return samples
 
     def all(self) -> NDArray[np.float64]:

@@ -71,6 +71,8 @@ class Timeline:
         Virtual time of the last move, since the first event.
     last : Move or None
         The last move.
+    opened : structured ndarray
+        The journal records of the open.
     was_lost : bool
         Whether the last event was lost.
     was_transition : bool
@@ -81,6 +83,7 @@ class Timeline:
     def __init__(self, settings: Settings, workload: Workload) -> None:
         self.settings = settings
         self.fs, self.channel = open_own(settings)
+        self.opened: NDArray[np.void] = self.channel.journal.read()
         origin = int(workload.t_ns[0]) if len(workload) else 0
         self.t_ns: list[int] = (workload.t_ns - origin).tolist()
         self.cpu: list[int] = workload.cpu.tolist()
@@ -119,6 +122,11 @@ class Timeline:
     def is_over(self) -> bool:
         """Whether no move is left: all events are applied, and nothing is left to read."""
         return self.position == len(self.t_ns) and self._due_ns == NEVER
+
+    @property
+    def is_between(self) -> bool:
+        """Whether other moves were made since the last event."""
+        return self._since_event > 0
 
     @property
     def next_ns(self) -> int:
@@ -198,7 +206,8 @@ class Timeline:
             Told whenever the journal may have grown.
         """
         wanted = max(0, to - context)
-        self._restore(bisect.bisect_right(self._kept, wanted, key=lambda kept: kept.position) - 1)
+        at = bisect.bisect_right(self._kept, wanted, key=lambda kept: kept.position) - 1
+        self._restore(at, changed)
         while self.position < to:
             self.move(changed)
 
@@ -213,7 +222,7 @@ class Timeline:
             Told whenever the journal may have grown, from an earlier checkpoint on.
         """
         at = bisect.bisect_right(self._kept, to, key=lambda kept: kept.moves) - 1
-        self._restore(max(0, at - 1))
+        self._restore(max(0, at - 1), changed)
         while self.moves < to:
             self.move(changed)
 
@@ -405,18 +414,19 @@ class Timeline:
             )
         )
 
-    def _restore(self, at: int) -> None:
+    def _restore(self, at: int, changed: Changed) -> None:
         kept = self._kept[at]
         kept.memory.restore(self.channel)
         self.position, self.moves, self.now_ns = kept.position, kept.moves, kept.now_ns
         self.was_lost, self.has_reader, self.last = kept.was_lost, kept.has_reader, kept.last
         self._since_event, self._belated_at = 0, -1
+        self.was_transition = False
         self._late.restore(kept.late)
         self._done_ns = list(kept.done_ns)
         self._find_due()
         self._produced = [buf.subbufs_produced for buf in self.channel.buffers]
         if self.moves == 0:  # that checkpoint is from before anything was done
-            self._act_here(_ignore)
+            self._act_here(changed)
 
     def _forget_from(self, moves: int) -> None:
         """What a person does after so many moves changes all that comes after."""

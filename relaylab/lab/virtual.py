@@ -1,28 +1,32 @@
-"""A run in virtual time: deterministic, one event at a time, in both directions."""
+"""A run in virtual time: deterministic, one event or transition at a time, in both directions."""
 
-import math
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.lab.caption import describe
+from relaylab.lab.moves import NEVER
+from relaylab.lab.narrate import narrate
+from relaylab.lab.playing import DEFAULT_RATE, Player, checked_speed
 from relaylab.lab.readers import Wish
 from relaylab.lab.settings import Settings
 from relaylab.lab.stepcode import StepCode
+from relaylab.lab.stops import StopAt
 from relaylab.lab.survey import Survey
 from relaylab.lab.timeline import Timeline
+from relaylab.lab.whole_journal import WholeJournal
 from relaylab.lab.witness import Beside
 from relaylab.workload import Workload
 
-MOST_EVENTS = 100_000
+__all__ = ["DEFAULT_RATE", "MOST_EVENTS", "VirtualRun"]
+
+MOST_EVENTS: Final = 100_000
 """A virtual run covers the first so many events of a workload: enough for a lesson."""
 
-DEFAULT_RATE = 500.0
-RECENT = 60
-CONTEXT = 2048
-_BUDGET_S = 0.012
+RECENT: Final = 60
+CONTEXT: Final = 2048
 
 
 class VirtualRun:
@@ -52,20 +56,21 @@ class VirtualRun:
         self.n_events = len(self.timeline)
         self.paused = False
         self.caption = ""
+        self.stop_at = StopAt()
+        self.on_act: Callable[[int], None] = lambda _moves: None
+        """Told the number of moves made when something is done that changes what comes after."""
         self.beside = Beside()
+        self._player = Player(self.timeline, settings.rate)
         self._is_rewound = False
         self._is_playing = False
-        self._rate = settings.rate
-        self._owed = 0.0
-        self._played_at = 0.0
         self._unread: list[NDArray[np.void]] = []
-        self._happened: list[NDArray[np.void]] = []
         self.history = Survey(self.timeline)
         self.timeline.go(0, 0)
         self._cursor = self.channel.journal.cursor()
         self._no_records = self._cursor.read()
+        self._step: list[tuple[int, NDArray[np.void]]] = []  # records of the last step, by move
         self._read_at_end: int | None = None
-        self._say_where()
+        self._tell()
 
     # What every run has -----------------------------------------------------------------------
 
@@ -85,9 +90,20 @@ class VirtualRun:
         return self.timeline.position
 
     @property
+    def now_ns(self) -> int:
+        """Virtual time, also between two moves while it plays."""
+        return self._player.now_ns if self._is_playing else self.timeline.now_ns
+
+    @property
     def clock_s(self) -> float:
         """Virtual time."""
-        return self.timeline.now_ns / 1e9
+        return self.now_ns / 1e9
+
+    @property
+    def last_records(self) -> NDArray[np.void]:
+        """The journal of the last move, at its virtual time."""
+        made = self.timeline.moves
+        return np.concatenate([self._no_records, *(told for at, told in self._step if at == made)])
 
     @property
     def is_running(self) -> bool:
@@ -131,7 +147,7 @@ class VirtualRun:
 
     def reading(self) -> NDArray[np.int64]:
         """The sub-buffer that the reader works on, by CPU, shape (1, n_cpus); -1 for none."""
-        return self.timeline.reading()[None, :]
+        return self.timeline.reading(self.now_ns)[None, :]
 
     def watching(self) -> NDArray[np.int64]:
         """Nobody only watches."""
@@ -150,6 +166,15 @@ class VirtualRun:
         unread, self._unread = self._unread, []
         return np.concatenate([self._no_records, *unread])
 
+    def whole_journal(self) -> NDArray[np.void]:
+        """All transitions from the open to here, at their virtual times, runs of losses whole.
+
+        Goes the whole way once more.
+        """
+        journal = WholeJournal(self.timeline, self._cursor)
+        journal.go(self.timeline.moves)
+        return journal.records()
+
     def take_rewound(self) -> bool:
         """Whether the records that come next replace all that came before."""
         rewound, self._is_rewound = self._is_rewound, False
@@ -160,58 +185,168 @@ class VirtualRun:
 
     def code(self) -> StepCode:
         """What the state machine ran in the last step; the step is made again if need be."""
-        if self.beside.code is None and self.position:
+        made = self.timeline.moves
+        if self.beside.code is None and made:
             with self.beside.shown():
-                self._jump(self.position - 1)
-                self._forward(self.position + 1, self._event_text(self.position))
+                self._go_before_move(made)
+                self._make_moves(made)
         return self.beside.code or StepCode([])
 
     # Time ---------------------------------------------------------------------------------------
 
     def resume(self) -> None:
         """Play from here."""
-        if self.position == self.n_events:
+        if self._player.is_over:
             self.scrub(0)
         self._is_playing, self.paused = True, False
-        self._owed, self._played_at = 0.0, time.monotonic()
+        self._player.begin()
 
     def pause(self) -> None:
         """Stand still."""
         self._is_playing, self.paused = False, True
 
     def set_rate(self, rate: float) -> None:
-        """Step `rate` events a second while playing; infinity is as many as can be painted."""
-        self._rate = rate
+        """Apply `rate` events a second while playing; infinity is as many as can be painted."""
+        self._player.rate = rate
+
+    def set_speed(self, speed: float | None) -> None:
+        """Play at this share of real time, 1/1000 .. 1, or by events a second for None.
+
+        Raises
+        ------
+        ConfigError
+            Another speed.
+        """
+        self._player.speed = checked_speed(speed)
+        self._player.begin()
 
     def advance(self) -> None:
-        """Apply the events that are due since the last call."""
+        """Make the moves that are due since the last call."""
         if not self._is_playing:
             return
-        now = time.monotonic()
-        self._owed += (now - self._played_at) * (self._rate or DEFAULT_RATE)
-        self._played_at = now
-        deadline = now + _BUDGET_S
-        while self._owed >= 1 and self.position < self.n_events and time.monotonic() < deadline:
-            count = 256 if math.isinf(self._owed) else min(256, int(self._owed))
-            self._forward(min(self.n_events, self.position + count), "")
-            self._owed -= count
-        self._owed = min(self._owed, 256.0)
-        if self.position == self.n_events:
+        self._step = []
+        self.beside.code = None
+        if self._player.advance(self._note):
+            self.pause()
+            self._tell_stop(self.stop_at)
+        elif self._player.is_over:
             self.pause()
             self.caption = "The workload has ended. Step back, move the bar, or play it again."
+        elif self._step:
+            self.caption = describe(self._step[-1][1])
 
     def scrub(self, position: int) -> None:
-        """Go to where `position` events are applied."""
+        """Go to right after `position` events."""
         self.pause()
-        self.beside.code = None
-        target = max(0, min(self.n_events, position))
-        if target < self.position or target > self.position + CONTEXT:
-            self._jump(max(0, target - 1))
-        if target > self.position:
-            self._forward(target - 1, "")
-            self._forward(target, self._event_text(target - 1))
+        line, target = self.timeline, max(0, min(self.n_events, position))
+        if target != line.position or line.is_between:
+            if not line.position < target <= line.position + CONTEXT:
+                self._forget_records()
+                line.go(max(0, target - 1), CONTEXT, self._note)
+            line.forward(target - 1, self._note)
+            self._step = []
+            with self.beside.step(line):
+                line.forward(target, self._note)
+        self._tell()
+
+    def step(self, transitions: int) -> None:
+        """Go on by so many transitions, back if negative; to begin or end if there are no more."""
+        made, stops = self.timeline.moves, self.history.transitions[:, 0]
+        if transitions > 0:
+            at = int(np.searchsorted(stops, made, side="right")) + transitions - 1
         else:
-            self._say_where()
+            at = int(np.searchsorted(stops, made, side="left")) + transitions
+        if at < 0:
+            self.go_to_move(0)
+        elif at >= len(stops):
+            self.go_to_move(self.history.n_moves)
+            self.caption = f"No transition comes after this. {self.caption}"
+        else:
+            self.go_to_move(int(stops[at]))
+
+    def go_to_move(self, moves: int) -> None:
+        """Go to where so many moves are made."""
+        self.pause()
+        line, target = self.timeline, max(0, min(self.history.n_moves, moves))
+        if target != line.moves:
+            if not line.moves < target <= line.moves + CONTEXT:
+                self._go_before_move(target)
+            self._make_moves(target)
+        self._tell()
+
+    def goto(
+        self,
+        t_ns: int,
+        kind: int | None = None,
+        cpu: int | None = None,
+        produced: int | None = None,
+    ) -> None:
+        """Go to a moment of virtual time.
+
+        Parameters
+        ----------
+        t_ns : int
+            When. All moves up to then are made.
+        kind, cpu, produced : int, optional
+            Of a journal record of that time: no move is made after the one it tells of.
+        """
+        self.pause()
+        line, stops = self.timeline, self.history.transitions
+        first = int(np.searchsorted(stops[:, 1], t_ns))
+        if kind is not None and first < len(stops) and stops[first, 1] == t_ns:
+            self._go_before_move(int(stops[first, 0]))
+
+            def note(now_ns: int) -> bool:
+                self._note(now_ns)
+                return bool(_among(self.last_records, kind=kind, cpu=cpu, produced=produced))
+
+            if line.forward_until(t_ns, note):
+                found = line.moves
+                self._go_before_move(found)
+                self._make_moves(found)
+                self._tell()
+                return
+        self.scrub(int(np.searchsorted(line.t_ns, t_ns, side="right")))
+        if line.next_ns <= t_ns:
+            with self.beside.step(line):
+                line.forward_until(t_ns, self._note)
+        self._tell()
+
+    def go_to_loss(self, by: int) -> None:
+        """Go to the next place where losses begin (1), or to the one before (-1)."""
+        marks = np.array(self.history.marks, np.int64)
+        if by > 0:
+            found = marks[marks > self.position]
+        else:
+            found = marks[marks < self.position + self.timeline.is_between]
+        if len(found):
+            self.scrub(int(found[0] if by > 0 else found[-1]))
+        else:
+            self.pause()
+            self.caption = f"No losses begin {'after' if by > 0 else 'before'} this moment."
+
+    def run_until(self, stop_at: StopAt) -> bool:
+        """Go on to the next moment that fulfils a stop condition, else to the end.
+
+        Returns
+        -------
+        bool
+            Whether there was such a moment.
+        """
+        self.pause()
+        self._step = []
+        self.beside.code = None
+
+        def note(t_ns: int) -> bool:
+            self._note(t_ns)
+            return bool(stop_at.reason(self.last_records))
+
+        is_stopped = self.timeline.forward_until(NEVER - 1, note)
+        if is_stopped:
+            self._tell_stop(stop_at)
+        else:
+            self.caption = "The workload has ended before that."
+        return is_stopped
 
     # What a person does ---------------------------------------------------------------------------
 
@@ -257,38 +392,43 @@ class VirtualRun:
     # ----------------------------------------------------------------------------------------
 
     def _act(self, action: str) -> None:
-        with self.beside.step(self.timeline):
-            self.timeline.act(action)
-        here = self.position
-        self.history = Survey(self.timeline, self.history)
-        self._jump(here)
-
-    def _jump(self, to: int) -> None:
-        """To another position; the journal list shows what led there."""
+        line = self.timeline
+        with self.beside.step(line):
+            line.act(action)
+        made = line.moves
+        self.on_act(made)
+        self.history = Survey(line, self.history)
         self._forget_records()
-        self.timeline.go(to, CONTEXT, self._note)
+        line.go_to_move(made, self._note)
 
-    def _forward(self, to: int, told: str) -> None:
-        """Go on to `to`; the caption tells of the event, else of the last transition."""
-        self._happened = []
-        with self.beside.step(self.timeline, is_one=bool(told)):
-            self.timeline.forward(to, self._note)
-        happened = self._happened[-RECENT:]
-        if told:
-            self.caption = " ".join(
-                [told, describe(np.concatenate(happened))] if happened else [told]
-            )
-        elif happened:
-            self.caption = describe(happened[-1])
+    def _go_before_move(self, moves: int) -> None:
+        """To the move before, with the journal that led there."""
+        self._forget_records()
+        self.timeline.go_to_move(max(0, moves - 1), self._note)
 
-    def _note(self, t_ns: int) -> None:
+    def _make_moves(self, to: int) -> None:
+        """Go on until so many are made; the last is the one that is told of."""
+        line = self.timeline
+        while line.moves < to - 1:
+            line.move(self._note)
+        self._step = []
+        with self.beside.step(line):
+            while line.moves < to:
+                line.move(self._note)
+
+    def _note(self, t_ns: int) -> bool:
+        """Take the records of a move; whether to stop there."""
+        line = self.timeline
+        if not line.was_transition:  # of a run of losses the journal tells only the first
+            return False
         records = self._cursor.read()
-        if not len(records):  # of a run of losses the journal tells only the first
-            return
+        if not len(records):
+            return False
         records["t_ns"] = t_ns
-        self._happened.append(records)
+        self._step.append((line.moves, records))
         self._unread.append(records)
-        del self._unread[:-RECENT]
+        del self._step[:-RECENT], self._unread[:-RECENT]
+        return self._is_playing and bool(self.stop_at.reason(records))
 
     def _forget_records(self) -> None:
         """What was shown is not what led to where one is now."""
@@ -296,16 +436,25 @@ class VirtualRun:
         self._unread.clear()
         self._is_rewound = True
 
-    def _event_text(self, index: int) -> str:
-        line = self.timeline
-        return f"Event {index + 1:,}: {line.size[index]} bytes on CPU {line.cpu[index]}."
-
-    def _say_where(self) -> None:
-        self.caption = (
-            "Virtual time, before the first event. Step or play."
-            if self.position == 0
-            else f"After event {self.position:,}."
+    def _tell(self) -> None:
+        made = self.timeline.moves
+        before = [told for at, told in self._step if at != made]
+        self.caption = narrate(
+            self.timeline, self.last_records, np.concatenate([self._no_records, *before])
         )
+
+    def _tell_stop(self, stop_at: StopAt) -> None:
+        told = narrate(self.timeline, self.last_records)
+        self.caption = f"{stop_at.reason(self.last_records)} {told}"
+
+
+def _among(records: NDArray[np.void], **fields: int | None) -> bool:
+    """Whether one of the records has these fields; None is any."""
+    is_it = np.ones(len(records), np.bool_)
+    for name, value in fields.items():
+        if value is not None:
+            is_it &= records[name] == value
+    return bool(is_it.any())
 
 
 def _first(workload: Workload) -> Workload:

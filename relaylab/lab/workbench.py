@@ -15,6 +15,7 @@ from relaylab.errors import ConfigError, RelayError
 from relaylab.lab import figures
 from relaylab.lab.attached import AttachedChannel, AttachedRun
 from relaylab.lab.controls import LIVE, VIRTUAL, Controls
+from relaylab.lab.driving import Driving
 from relaylab.lab.live import LiveRun
 from relaylab.lab.presets import Preset, presets
 from relaylab.lab.session import Session
@@ -26,10 +27,27 @@ from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
 from relaylab.workload import Workload
 
 _WAIT_S = 120.0
-_PASSED_ON = {"select", "play", "pause", "toggle", "move", "scrub", "detach", "pause_reader"}
+_PASSED_ON = {
+    "select",
+    "play",
+    "pause",
+    "toggle",
+    "move",
+    "scrub",
+    "step",
+    "goto",
+    "go_to_loss",
+    "go_to_mark",
+    "set_mark",
+    "clear_marks",
+    "set_speed",
+    "stop_at",
+    "detach",
+    "pause_reader",
+}
 
 
-class Workbench(widgets.VBox):
+class Workbench(Driving, widgets.VBox):
     """relayfs at work, live. Displaying it is enough.
 
     Parameters
@@ -153,8 +171,11 @@ class Workbench(widgets.VBox):
         overwrite: bool | None = None,
         rate: float | str | None = None,
         speed: float | None = None,
+        virtual: bool | None = None,
     ) -> None:
         """Open a channel and start its writers and reader; closes the one that was open.
+
+        In virtual time nothing moves until it is played or stepped.
 
         Parameters
         ----------
@@ -168,6 +189,8 @@ class Workbench(widgets.VBox):
             Events a second over all CPUs; "max" is full speed.
         speed : float, optional
             The same as a multiple of the workload's own pace.
+        virtual : bool, optional
+            Virtual time, or real time.
 
         Raises
         ------
@@ -189,10 +212,16 @@ class Workbench(widgets.VBox):
             n_cpus=shown.n_cpus if n_cpus is None else n_cpus,
             overwrite=shown.overwrite if overwrite is None else bool(overwrite),
         )
+        shows_virtual = controls.time_mode.value == VIRTUAL
+        wants_virtual = shows_virtual if virtual is None else bool(virtual)
+        if wants_virtual != shows_virtual:  # a rate means something else there
+            settings = dataclasses.replace(settings, rate=0.0)
         if rate is not None:
             settings = dataclasses.replace(settings, rate=controls.parse_rate(str(rate)))
         if speed is not None:
             settings = dataclasses.replace(settings, rate=self._rate_of(speed, settings.n_cpus))
+        with self._showing():
+            controls.time_mode.value = VIRTUAL if wants_virtual else LIVE
         self._show(settings)
         self._open(settings).result(_WAIT_S)
 
@@ -249,7 +278,7 @@ class Workbench(widgets.VBox):
         what = content.pop("do", "")
         view = content.pop("view", "")
         n = content.pop("n", 0)
-        if what in ("hello", "hear", "goodbye", "visible", "painted", "show_code"):
+        if what in ("hello", "hear", "goodbye", "visible", "painted", "export", "show_code"):
             self._session.do(what, view=view, **content)
         elif what in _PASSED_ON:
             self._session.do(what, **content)
@@ -341,6 +370,8 @@ class Workbench(widgets.VBox):
 
     def _change_time(self) -> None:
         """Rates mean something else in virtual time, so each kind of time begins with its own."""
+        if self._is_showing:
+            return
         run = self._session.run
         n_cpus = self._controls.chosen.settings.n_cpus if run is None else run.settings.n_cpus
         with self._showing():

@@ -2,6 +2,5 @@
 
 from relaylab.tuning.doctor import Diagnosis, doctor
 from relaylab.tuning.finding import Finding, Knob, Loss
-from relaylab.tuning.flags import Flags, flags
 
-__all__ = ["Diagnosis", "Finding", "Flags", "Knob", "Loss", "doctor", "flags"]
+__all__ = ["Diagnosis", "Finding", "Knob", "Loss", "doctor"]
