@@ -165,4 +165,4 @@ def _channel_line(moment: Moment, n_cpus: int) -> str:
 def _line_names(n_cpus: int) -> list[str]:
     if n_cpus <= LINES:
         return [f"CPU {cpu}" for cpu in range(n_cpus)]
-    return ["fullest CPU", "mean", "emptiest CPU"]
+    return ["fullest", "mean", "emptiest"]

@@ -2,5 +2,6 @@
 
 from relaylab.tuning.doctor import Diagnosis, doctor
 from relaylab.tuning.finding import Finding, Knob, Loss
+from relaylab.tuning.flags import Flags, flags
 
-__all__ = ["Diagnosis", "Finding", "Knob", "Loss", "doctor"]
+__all__ = ["Diagnosis", "Finding", "Flags", "Knob", "Loss", "doctor", "flags"]

@@ -13,6 +13,8 @@ export const FULL = 1;
 export const OVERWRITE = 2;
 export const VIRTUAL = 4;
 export const ATTACHED = 8;
+/** Writers commit: what is used and not committed was only reserved. */
+export const COMMITS = 16;
 
 /** Set in a cell's state if a reader that only watches looks at it. */
 export const WATCHED = 0x80;

@@ -3,7 +3,7 @@
  */
 
 import { grouped, make, setText } from "./dom.js";
-import { STATE_LETTERS } from "./map.js";
+import { STATE_LETTERS } from "./cells.js";
 
 const PER_ROW = 16;
 

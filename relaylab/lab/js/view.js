@@ -3,6 +3,7 @@
  */
 
 import { loadBokeh } from "./bokeh.js";
+import { STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./cells.js";
 import { CodePanel } from "./code.js";
 import { Crosshair } from "./crosshair.js";
 import { make, setText } from "./dom.js";
@@ -11,7 +12,8 @@ import { Help } from "./help.js";
 import { Inputs } from "./inputs.js";
 import { Inspector } from "./inspector.js";
 import { Journal } from "./journal.js";
-import { RingMap, STATE_COLOURS, STATE_LETTERS, STATE_NAMES } from "./map.js";
+import { RingMap } from "./map.js";
+import { MapText, cellInWords } from "./maptext.js";
 import { Pending } from "./pending.js";
 import { Readers } from "./readers.js";
 import { Series } from "./series.js";
@@ -66,7 +68,16 @@ class View {
     /** @type {((script: DataView) => void) | null} */
     this.gotScript = null;
 
-    this.map = new RingMap((cpu, subbuf) => { this.command("select", { cpu, subbuf }); this.#repaint(); });
+    this.map = new RingMap(
+      (cpu, subbuf) => {
+        this.command("select", { cpu, subbuf });
+        setText(this.spoken, cellInWords(this.map.cells, { cpu, subbuf }));
+        this.readAt = performance.now();
+        this.#repaint();
+      },
+      (place) => this.series.embolden(place ? place.cpu : -1),
+      () => this.#repaint());
+    this.mapText = new MapText();
     this.transport = new Transport((what, values) => this.command(what, values));
     this.series = new Series();
     this.crosshair = new Crosshair(this.series, (seconds) => this.goTo(seconds * 1e9));
@@ -86,7 +97,7 @@ class View {
     this.channel = make("span", { class: "rl-channel" });
     this.readers = make("span", { class: "rl-readers" });
     this.readerList = new Readers((what, values) => this.command(what, values));
-    this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element]);
+    this.mapBox = make("div", { class: "rl-map-box" }, [this.map.element, this.mapText.element]);
     this.parts = make("div", { class: "rl-view" });
     /** Homes of what is added to the page: each is hidden while it is empty. */
     this.places = {
@@ -108,8 +119,11 @@ class View {
     const keys = STATE_NAMES.map((name, i) => make("span", { class: i === 3 ? "rl-of-readers" : "" }, [
       make("i", { class: `rl-swatch${i === 1 ? " rl-white" : i === 4 ? " rl-crossed" : ""}`, style: `background-color: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
-    const watched = make("span", { class: "rl-of-readers" }, [make("i", { class: "rl-swatch rl-watches" }), "looked at by a reader that only watches"]);
-    const legend = make("p", { class: "rl-legend" }, [...keys, padding, watched, this.code.show]);
+    const reserved = make("span", { title: "Reserved and not yet committed: shown where writers commit" }, [make("i", { class: "rl-swatch rl-dotted" }), "reserved"]);
+    const watched = make("span", { class: "rl-of-readers" }, [make("i", { class: "rl-swatch rl-watches" }), "watched by a reader"]);
+    const ringKeys = [["rl-write-mark", "▼", "write position (W)"], ["rl-consumed-mark", "▼", "consumed (C)"], ["rl-unread-arc", "◠", "not read yet"]].map(
+      ([css, sign, name]) => make("span", { class: "rl-of-rings" }, [make("i", { class: css }, [sign]), name]));
+    const legend = make("p", { class: "rl-legend" }, [...keys, padding, reserved, watched, ...ringKeys, make("span", { class: "rl-grow" }), this.map.toggle, this.code.show]);
     this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.places.menu, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
@@ -226,7 +240,7 @@ class View {
     this.series.take(frame, everything);
     this.journal.take(frame, everything);
     this.frame = frame;
-    this.isDirty = this.isStale = true;
+    this.isDirty = this.isStale = this.mapText.isStale = true;
     this.#schedule();
   }
 
@@ -253,6 +267,7 @@ class View {
     const frame = this.frame;
     if (!frame || this.stop.signal.aborted) return;
     if (this.isDirty || this.isMoved) this.map.paint(frame);
+    this.mapText.paint(this.map.cells, frame, now);
     this.isMoved = false;
     this.totals.tell(frame);
     this.series.paint(frame, now);
@@ -273,7 +288,7 @@ class View {
       this.#tellPainted(frame);
     }
     if (isWordy) this.pending.painted(frame.text.done?.[this.name] ?? 0);
-    if (this.journal.changed || this.series.stale || this.isStale) this.#scheduleLater();
+    if (this.journal.changed || this.series.stale || this.isStale || this.mapText.isStale) this.#scheduleLater();
   }
 
   /** @param {import("./frame.js").Frame} frame @param {number} now */

@@ -96,7 +96,7 @@ def _dropped(text: str, message: re.Match[str], lost: int | None, share: float |
         ),
         next_command=f"blktrace -d {name} -b {kib} -n {more} -o trace",
         record_command=f"blktrace -d {name} -b 4096 -n 16 -w 10 -o trace\n"
-        "relaylab advise trace.blktrace.0 --tool blktrace",
+        "relaylab advise trace --tool blktrace",
         message=one_line(message[0]),
         at=message.start(),
     )
@@ -113,7 +113,7 @@ def _nothing(message: re.Match[str]) -> Finding:
         "The kernel counted no dropped event: this trace is complete.",
         (),
         "",
-        "relaylab advise trace.blktrace.0 --tool blktrace",
+        "relaylab advise trace --tool blktrace",
         one_line(message[0]),
         message.start(),
     )
