@@ -92,7 +92,7 @@ class Composer:
             frame.samples = run.history.all() if everything else run.history.unsent()
             if run.is_virtual:
                 frame.flags |= FrameFlag.VIRTUAL
-            self._commits = self._commits or moment.commits
+            self._commits = self._commits or moment.commits or run.settings.commit_delay > 0
             if self._commits:
                 frame.flags |= FrameFlag.COMMITS
             if run.is_read_only:
@@ -144,7 +144,7 @@ class Composer:
             "position": run.position,
             "n_events": run.n_events,
             "workload": run.workload_name,
-            "inspector": inspector.numbers(moment),
+            "inspector": _inspected(run, moment, inspector),
         }
         if run.is_virtual and run.beside.code is not None:
             text["code"] = run.beside.code.message
@@ -152,6 +152,13 @@ class Composer:
             text["marks"] = run.loss_marks()
             text["duration_s"] = run.duration_s
         return text
+
+
+def _inspected(run: Any, moment: Moment, inspector: Inspector) -> dict[str, Any] | None:
+    numbers = inspector.numbers(moment)
+    if numbers is not None:
+        numbers["events"] = inspector.events(moment, run, numbers)
+    return numbers
 
 
 def _channel_line(moment: Moment, n_cpus: int) -> str:

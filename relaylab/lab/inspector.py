@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from relaylab.lab.events import Events
 from relaylab.lab.frame import WATCHED, CellState
 from relaylab.lab.moment import Moment
 
@@ -22,13 +23,17 @@ class Inspector:
 
     def __init__(self) -> None:
         self.selected: tuple[int, int] | None = None
+        self.offset = 0
+        self._events = Events()
         self._file: Any | None = None
         self._mapping: Any | None = None
         self._of: tuple[Any, int] | None = None
 
-    def select(self, cpu: int, subbuf: int, run: Any) -> None:
-        """Look into sub-buffer `subbuf` of CPU `cpu` from now on."""
+    def select(self, cpu: int, subbuf: int, run: Any, offset: int = 0) -> None:
+        """Look from now on into this sub-buffer of a CPU, at the page that has byte `offset`."""
         self.selected = (cpu, subbuf)
+        last = max(0, run.channel.subbuf_size - 1)
+        self.offset = min(max(0, offset), last) // SHOWN_BYTES * SHOWN_BYTES
         if (run, cpu) != self._of or self._mapping is None:
             self.release()
             self._of = run, cpu
@@ -65,22 +70,49 @@ class Inspector:
             "sequence": None if produced == 0 and not is_open else _sequence(produced, subbuf, n),
             "used": used,
             "padding": padding,
+            "header": int(snapshot.start_reserve[cpu]),
+            "offset": self.offset,
             "commit": int(snapshot.commit[cpu, subbuf]),
             "size": size,
         }
 
     def memory(self, moment: Moment, run: Any) -> bytes:
-        """The first `SHOWN_BYTES` bytes of the selected sub-buffer."""
+        """The page of the selected sub-buffer: up to `SHOWN_BYTES` bytes from `offset` on."""
+        whole = self._whole(moment, run)
+        return b"" if whole is None else bytes(whole[self.offset : self.offset + SHOWN_BYTES])
+
+    def events(self, moment: Moment, run: Any, numbers: dict[str, Any]) -> list[Any]:
+        """The events that reach into the page: start, length and number of each.
+
+        Parameters
+        ----------
+        moment : Moment
+            What there is now.
+        run : LiveRun, VirtualRun or AttachedRun
+            Whose channel it is.
+        numbers : dict
+            What `numbers` returned for that moment.
+        """
+        whole = self._whole(moment, run)
+        if whole is None or numbers["sequence"] is None:
+            return []
+        epoch = int(moment.snapshot.epoch[numbers["cpu"]])
+        of = (self._of, self.selected, numbers["sequence"], epoch)
+        window = (self.offset, self.offset + SHOWN_BYTES)
+        return self._events.within(of, whole, numbers["header"], numbers["used"], window)
+
+    def _whole(self, moment: Moment, run: Any) -> memoryview | None:
+        """The bytes of the selected sub-buffer."""
         if self.selected is None or not self._is_inside(moment):
-            return b""
+            return None
         cpu, subbuf = self.selected
         start = subbuf * moment.subbuf_size
-        stop = start + min(SHOWN_BYTES, moment.subbuf_size)
+        stop = start + moment.subbuf_size
         if self._mapping is not None:
-            return bytes(self._mapping.view[start:stop])
+            return memoryview(self._mapping.view)[start:stop]
         if not run.is_over and not run.is_read_only:
-            return bytes(run.channel.buffers[cpu].memory[start:stop])
-        return b""
+            return memoryview(run.channel.buffers[cpu].memory)[start:stop]
+        return None
 
     def _is_inside(self, moment: Moment) -> bool:
         assert self.selected is not None

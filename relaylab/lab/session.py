@@ -313,11 +313,11 @@ class Session(TimeCommands, RecordCommands):
             self._caption.say("Somebody looks again: playing on.", time.monotonic())
         self._is_unwatched = False
 
-    def _do_select(self, cpu: int, subbuf: int) -> None:
+    def _do_select(self, cpu: int, subbuf: int, offset: int = 0) -> None:
         run = self._run
         # The view may not have seen yet that the channel is another, smaller one.
         if run is not None and cpu < run.channel.n_cpus and subbuf < run.channel.n_subbufs:
-            self._inspector.select(cpu, subbuf, run)
+            self._inspector.select(cpu, subbuf, run, offset)
 
     def _do_show_code(self, view: str, shown: bool) -> None:
         """This view shows the code beside the ring, or no longer."""

@@ -83,7 +83,7 @@ class View {
     this.crosshair = new Crosshair(this.series, (seconds) => this.goTo(seconds * 1e9));
     this.journal = new Journal(model.get("kinds"));
     this.totals = new Totals();
-    this.inspector = new Inspector();
+    this.inspector = new Inspector((offset) => { if (this.map.selected) this.command("select", { ...this.map.selected, offset }); });
     this.code = new CodePanel((shown) => this.command("show_code", { shown }));
     this.help = new Help();
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
