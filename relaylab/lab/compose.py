@@ -12,7 +12,7 @@ from relaylab.lab.moment import Moment
 from relaylab.lab.newest import Newest
 from relaylab.lab.settings import exact_size
 
-RECORDS_SHOWN = 60
+RECORDS_SHOWN = 200
 RECORDS_PER_FRAME = 20
 
 

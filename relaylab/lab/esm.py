@@ -18,6 +18,7 @@ _ORDER = (
     "legend",
     "series",
     "crosshair",
+    "kindfilter",
     "journal",
     "totals",
     "inspector",

@@ -87,7 +87,7 @@ export class Grid {
         pen.rect(x, level, w, reserved, "dotted");
       }
       pen.rect(x, top, w, padded, "hatched");
-      if (kind === 1) pen.rect(x, Math.max(top, level - 1), w, Math.min(2, cellH), "ink"); // within the cell
+      if (kind === 1) pen.rect(x, Math.max(top, Math.min(level - 1, top + cellH - 2)), w, Math.min(2, cellH), "ink"); // within the cell
       this.#letter(pen, kind, { x, w, top, level, used, reserved });
     }
     if (w >= WORDS_W && cellH >= WORDS_H) this.#words(pen, cells, cell, x, top);

@@ -61,8 +61,8 @@ export class Series {
     this.calledAt = -Infinity;
     /** @type {string[]} */
     this.lineNames = [];
-    /** Marks A and B, seconds of the session. @type {{a: number | null, b: number | null}} */
-    this.marks = { a: null, b: null };
+    /** The moment of real time that a click has pointed at, seconds of the session. @type {number | null} */
+    this.pointed = null;
     /** Sources of what happened, by name. @type {Record<string, {source: any, columns: Record<string, Float64Array>}>} */
     this.happened = {};
     /** @type {Record<string, [string, string, string][]>} */
@@ -167,6 +167,12 @@ export class Series {
     this.stale = FIGURE_NAMES.length;
   }
 
+  /** Shows a moment of real time, until time goes on. @param {number} seconds of the session */
+  pointAt(seconds) {
+    this.pointed = seconds;
+    this.stale = FIGURE_NAMES.length;
+  }
+
   /** The moment that is 0 in the figures. */
   get origin() {
     const newest = this.times[this.length - 1];
@@ -218,10 +224,12 @@ export class Series {
       figure.ticker.ticks = this.span ? roundTicks(this.span) : LIVE_TICKS;
       figure.xRange.setv({ start, end });
     }
-    const places = { now: this.span ? frame.tS : null, a: this.marks.a, b: this.marks.b };
+    const { ab, pointed_s: pointed } = frame.text;
+    if (frame.status === "running") this.pointed = null;
+    const places = { now: this.span ? frame.tS : pointed ?? this.pointed, a: ab?.a?.t_s ?? null, b: ab?.b?.t_s ?? null };
     for (const [name, at] of Object.entries(places)) {
       const mark = figure.marks[name];
-      const location = at === null ? 0 : at - (name === "now" ? 0 : this.origin);
+      const location = at === null ? 0 : at - this.origin;
       if (mark.visible !== (at !== null)) mark.visible = at !== null;
       if (mark.location !== location) mark.location = location;
     }

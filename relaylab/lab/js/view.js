@@ -81,7 +81,10 @@ class View {
     this.transport = new Transport((what, values) => this.command(what, values));
     this.series = new Series();
     this.crosshair = new Crosshair(this.series, (seconds) => this.goTo(seconds * 1e9));
-    this.journal = new Journal(model.get("kinds"));
+    this.journal = new Journal(
+      model.get("kinds"),
+      ({ tNs, kind, cpu, produced }) => this.command("goto", { t_ns: tNs, kind, cpu, produced }),
+      (record) => this.map.hint(record));
     this.totals = new Totals();
     this.inspector = new Inspector((offset) => { if (this.map.selected) this.command("select", { ...this.map.selected, offset }); });
     this.code = new CodePanel((shown) => this.command("show_code", { shown }));
@@ -120,7 +123,7 @@ class View {
       make("i", { class: `rl-swatch${i === 1 ? " rl-white" : i === 4 ? " rl-crossed" : ""}`, style: `background-color: var(--rl-${String(STATE_COLOURS[i])})` }, [STATE_LETTERS[i]]), name]));
     const padding = make("span", {}, [make("i", { class: "rl-swatch rl-hatched" }), "padding"]);
     const reserved = make("span", { title: "Reserved and not yet committed: shown where writers commit" }, [make("i", { class: "rl-swatch rl-dotted" }), "reserved"]);
-    const watched = make("span", { class: "rl-of-readers" }, [make("i", { class: "rl-swatch rl-watches" }), "watched by a reader"]);
+    const watched = make("span", { class: "rl-of-readers rl-of-watchers" }, [make("i", { class: "rl-swatch rl-watches" }), "watched by a reader"]);
     const ringKeys = [["rl-write-mark", "▼", "write position (W)"], ["rl-consumed-mark", "▼", "consumed (C)"], ["rl-unread-arc", "◠", "not read yet"]].map(
       ([css, sign, name]) => make("span", { class: "rl-of-rings" }, [make("i", { class: css }, [sign]), name]));
     const legend = make("p", { class: "rl-legend" }, [...keys, padding, reserved, watched, ...ringKeys, make("span", { class: "rl-grow" }), this.map.toggle, this.code.show]);
@@ -196,8 +199,13 @@ class View {
 
   /** Virtual time goes to a moment; real time cannot, so it stands still for a closer look. @param {number} tNs of the session */
   goTo(tNs) {
-    if (((this.frame?.flags ?? 0) & VIRTUAL) !== 0) this.command("goto", { t_ns: Math.round(tNs) });
-    else if (this.frame?.status === "running") this.command("pause");
+    if (((this.frame?.flags ?? 0) & VIRTUAL) !== 0) {
+      this.command("goto", { t_ns: Math.round(tNs) });
+      return;
+    }
+    this.series.pointAt(tNs / 1e9);
+    if (this.frame?.status === "running") this.command("pause");
+    this.#repaint();
   }
 
   /** @param {string} what @param {Record<string, unknown>} [values] */
