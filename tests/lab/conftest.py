@@ -1,7 +1,6 @@
 """Pages to drive: the workbench in Voila through `relaylab demo`, and in JupyterLab."""
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
+import nbformat
 import pytest
 
 from relaylab import resources
@@ -59,17 +59,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def jupyterlab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of a running JupyterLab, and its folder."""
-    root = tmp_path_factory.mktemp("lab")
-    answered = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    answered.parent.mkdir(parents=True)
-    answered.write_text('{"fetchNews": "false"}')
+@contextmanager
+def jupyter(application: str, page: str, root: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a page of a Jupyter application that serves a folder, and the folder."""
     command = [
         sys.executable,
         "-m",
-        "jupyterlab",
+        application,
         "--no-browser",
         "--allow-root",
         "--port=0",
@@ -77,25 +73,61 @@ def jupyterlab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
         f"--ServerApp.root_dir={root}",
         "--IdentityProvider.token=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        f"--LabApp.workspaces_dir={root}/workspaces",
-        f"--LabApp.user_settings_dir={root}/settings",
     ]
-    pattern = r"http://localhost:[1-9]\d*/lab"
-    with served(command, pattern, root / "log") as (address, _):
+    for name in ("LabApp", "JupyterNotebookApp"):
+        command += [f"--{name}.workspaces_dir={root}/workspaces"]
+        command += [f"--{name}.user_settings_dir={root}/settings"]
+    with served(command, rf"http://localhost:[1-9]\d*/{page}", root / "log") as (address, _):
         yield address, root
+
+
+@pytest.fixture(scope="module")
+def jupyterlab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a running JupyterLab, and its folder."""
+    root = tmp_path_factory.mktemp("lab")
+    answered = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    answered.parent.mkdir(parents=True)
+    answered.write_text('{"fetchNews": "false"}')
+    with jupyter("jupyterlab", "lab", root) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def notebook_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a running Notebook 7, and its folder."""
+    with jupyter("notebook", "tree", tmp_path_factory.mktemp("notebook")) as server:
+        yield server
+
+
+def in_jupyterlab(server: tuple[str, Path], *cells: str) -> str:
+    """The address of a new notebook in JupyterLab; without cells it is the workbench's.
+
+    Each test has a notebook, and so a kernel, of its own: JupyterLab would restore in the new page
+    whatever widgets the tests before have left in a kernel.
+    """
+    address, root = server
+    return f"{address}/tree/{_new_notebook(root, cells)}?reset"  # without the tabs of tests before
+
+
+def in_notebook_7(server: tuple[str, Path], *cells: str) -> str:
+    """The address of a new notebook in Notebook 7; without cells it is the workbench's."""
+    address, root = server
+    return f"{address.removesuffix('tree')}notebooks/{_new_notebook(root, cells)}"
+
+
+def _new_notebook(root: Path, cells: tuple[str, ...]) -> str:
+    notebook = nbformat.read(resources.notebooks() / "workbench.ipynb", as_version=4)
+    if cells:
+        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    name = f"workbench-{uuid.uuid4().hex}.ipynb"
+    nbformat.write(notebook, root / name)
+    return name
 
 
 @pytest.fixture
 def jupyterlab(jupyterlab_server: tuple[str, Path]) -> str:
-    """The address of a copy of the workbench's notebook in JupyterLab.
-
-    Each test has a copy, and so a kernel, of its own: JupyterLab would restore in the new page
-    whatever widgets the tests before have left in a kernel.
-    """
-    address, root = jupyterlab_server
-    copy = root / f"workbench-{uuid.uuid4().hex}.ipynb"
-    shutil.copy(resources.notebooks() / "workbench.ipynb", copy)
-    return f"{address}/tree/{copy.name}?reset"  # without the tabs of the tests before
+    """The address of a copy of the workbench's notebook in JupyterLab."""
+    return in_jupyterlab(jupyterlab_server)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +163,11 @@ def _foreign(url: str) -> list[str]:
     return [] if local else [url]
 
 
+_THEIRS = (
+    "Canceled future",  # JupyterLab leaves it uncaught that a kernel which dies answers no more
+    "(reading 'schema')",  # Notebook 7 opens any notebook with this one
+)
+
+
 def _ours(error: str) -> list[str]:
-    """JupyterLab leaves it uncaught that a kernel which dies answers no more."""
-    return [] if "Canceled future" in error else [error]
+    return [] if any(theirs in error for theirs in _THEIRS) else [error]

@@ -34,19 +34,27 @@ class Driver:
         self.wait_until_done()
 
     def open_lab(self, address: str) -> None:
-        """Open the notebook in JupyterLab, run its cell and wait until it paints."""
+        """Open the notebook in JupyterLab or Notebook 7, run its cell, wait until it paints."""
+        self.open_notebook(address)
+        self.run(0)
+        self.page.wait_for_function(PAINTED)
+        self.wait_until_done()
+
+    def open_notebook(self, address: str) -> None:
+        """Open the notebook in JupyterLab or Notebook 7, and wait until its kernel listens."""
         self.page.goto(address)
-        cell = self.page.locator(".jp-Notebook .jp-CodeCell").first
-        cell.wait_for()
+        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
         while not self.page.evaluate(CONNECTED):  # what is run before is lost
             self.page.wait_for_timeout(200)
+
+    def run(self, number: int) -> None:
+        """Run the code cell of that number."""
+        cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
         prompt = cell.locator(".jp-InputPrompt")
         while not prompt.inner_text().strip("[]: "):  # it shows at once whether the cell was taken
             cell.locator(".cm-content").click()
             self.page.keyboard.press("Control+Enter")
             self.page.wait_for_timeout(2000)
-        self.page.wait_for_function(PAINTED)
-        self.wait_until_done()
 
     def click(self, name: str) -> None:
         """Press the button of this class."""
