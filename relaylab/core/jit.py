@@ -2,7 +2,7 @@
 
 Numba's own cache looks at the file of the compiled function alone: after a change to a callee in
 another file it goes on serving the old code. Here the key is the content of all of `core/`, and of
-the function's own file where that is elsewhere.
+the function's own directory where that is another.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@cache
 def core_digest() -> str:
     """What identifies the core's code: a hash of the content of its files and Numba's version."""
+    return _digest(Path(__file__).parent)
+
+
+@cache
+def _digest(directory: Path) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(directory.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:20]
 
@@ -66,9 +70,9 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # Numba is untyped
     def __init__(self, function: Callable[..., Any]) -> None:
         self._line = function.__code__.co_firstlineno
         self._stamp = core_digest()
-        own = Path(function.__code__.co_filename)
-        if own.parent != Path(__file__).parent and own.is_file():
-            self._stamp += hashlib.sha256(own.read_bytes()).hexdigest()[:20]
+        own = Path(function.__code__.co_filename).parent
+        if own != Path(__file__).parent:
+            self._stamp += _digest(own)
 
     def ensure_cache_path(self) -> None:
         cache_directory()
@@ -104,7 +108,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
 def njit(*, nogil: bool = False, hot: bool = False) -> Callable[[Function], Function]:
     """Compile a function at its first call and keep the code on disk.
 
-    One outside the core may call only functions of its own file and of the core.
+    One outside the core may call only functions of its own directory and of the core.
 
     Parameters
     ----------

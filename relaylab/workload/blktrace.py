@@ -35,7 +35,7 @@ def read_blktrace(stream: Readable, events: Gathered) -> None:
     ConfigError
         The file is damaged; says at which offset and why.
     """
-    from relaylab.workload import blkscan
+    from relaylab.workload.scan import records
 
     rest = next_chunk(stream, 0, events)
     if not rest:
@@ -48,16 +48,16 @@ def read_blktrace(stream: Readable, events: Gathered) -> None:
         at = 0
         block = np.frombuffer(rest, np.uint8)
         while True:
-            n, at, why, last_t = blkscan.scan(block, at, big, last_t, t_ns, cpu, size)
+            n, at, why, last_t = records.scan(block, at, big, last_t, t_ns, cpu, size)
             events.add(t_ns[:n], cpu[:n], size[:n])
             lost_at = -1 if n else lost_at
-            if why == blkscan.MORE:
+            if why == records.MORE:
                 break
-            lost = why in (blkscan.BAD_MAGIC, blkscan.BAD_VERSION)
+            lost = why in (records.BAD_MAGIC, records.BAD_VERSION)
             if lost_at < 0 or not lost:
                 _refuse(events, why, rest, at, offset, big, last_t)
             if not lost:  # the record is whole, its content is not
-                at += blkscan.HEADER + int(blkscan.word(block, at + 46, 2, big))
+                at += records.HEADER + int(records.word(block, at + 46, 2, big))
                 continue
             lost_at = offset + at if lost_at < 0 else lost_at
             found = rest.find(BIG if big else LITTLE, at + 1)
@@ -139,7 +139,7 @@ def _columns() -> tuple[Any, Any, Any]:
 def _refuse(
     events: Gathered, why: int, data: bytes, at: int, offset: int, big: bool, last_t: int
 ) -> None:
-    from relaylab.workload import blkscan
+    from relaylab.workload.scan import records
 
     order: Any = "big" if big else "little"
 
@@ -148,11 +148,11 @@ def _refuse(
 
     magic = "0x65617407 at the beginning of each record"
     reasons: dict[int, tuple[str, object, str]] = {
-        blkscan.BAD_MAGIC: ("no blktrace record", f"magic {number(0, 4):#x}", magic),
-        blkscan.BAD_VERSION: ("version of the record", number(0, 4) & 0xFF, "7"),
-        blkscan.BAD_TIME: ("time of the record", number(8, 8), f"0 .. {MAX_T_NS} ns"),
-        blkscan.BAD_CPU: ("cpu of the record", number(40, 4), f"0 .. {MAX_CPU}"),
-        blkscan.BACKWARDS: ("time goes backwards", number(8, 8), f"{last_t} ns or later"),
+        records.BAD_MAGIC: ("no blktrace record", f"magic {number(0, 4):#x}", magic),
+        records.BAD_VERSION: ("version of the record", number(0, 4) & 0xFF, "7"),
+        records.BAD_TIME: ("time of the record", number(8, 8), f"0 .. {MAX_T_NS} ns"),
+        records.BAD_CPU: ("cpu of the record", number(40, 4), f"0 .. {MAX_CPU}"),
+        records.BACKWARDS: ("time goes backwards", number(8, 8), f"{last_t} ns or later"),
     }
     reason, passed, allowed = reasons[why]
     events.damaged(f"offset {offset + at}", reason, passed=passed, allowed=allowed)

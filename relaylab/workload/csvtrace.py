@@ -1,48 +1,36 @@
 """Traces as CSV: a header, then one event a line."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from relaylab.errors import ConfigError
-from relaylab.workload.packed import DAMAGED, Readable
+from relaylab.workload.columns import COLUMNS, find_columns
+from relaylab.workload.gather import Gathered
+from relaylab.workload.lines import line_blocks
+from relaylab.workload.packed import Readable
+from relaylab.workload.scan.codes import AT, LAST_T, LINES, N
 from relaylab.workload.trace import MAX_CPU, MAX_SIZE, MAX_T_NS, Workload
 
-COLUMNS = ("timestamp_ns", "cpu", "size")
-_LARGEST = (MAX_T_NS, MAX_CPU, MAX_SIZE)
-
-_CHUNK = 1 << 20  # bytes: some 30 ms of work, so that an interrupt is answered at once
-
-_PLAIN = b"0123456789,\r\n"
-_TOO_LONG = re.compile(rb"[0-9]{19}")
-_INTEGER = re.compile(rb"[ \t]*([+-]?[0-9]{1,20})[ \t]*")
+_LARGEST: Final = (MAX_T_NS, MAX_CPU, MAX_SIZE)
+_INTEGER: Final = re.compile(rb"[ \t]*([+-]?[0-9]{1,20})[ \t]*")
 
 
 def read_csv(
-    stream: Readable,
-    name: str,
-    *,
-    event_size: int | Mapping[str, int] | None = None,
-    skip: bool = False,
-    tick: Callable[[], None] | None = None,
+    stream: Readable, events: Gathered, *, event_size: int | Mapping[str, int] | None = None
 ) -> Workload:
     """The events of a CSV file.
 
     Parameters
     ----------
     stream : binary file
-        Plain CSV, or what unpacks it; read to its end.
-    name : str
-        What errors and the workload call it.
+        Plain CSV, or what unpacks it; read to its end, or to damage.
+    events : Gathered
+        Where they go.
     event_size : int, optional
         Payload of every event where there is no column `size`, bytes.
-    skip : bool
-        Leave damaged lines out and count them, instead of refusing the file.
-    tick : callable, optional
-        Called after each chunk.
 
     Returns
     -------
@@ -53,161 +41,92 @@ def read_csv(
     ConfigError
         Names the file, the line and the reason.
     """
-    table = _Table(name, event_size, skip)
-    for lines in _line_chunks(stream, table):
-        table.add(lines)
-        if tick is not None:
-            tick()
-    return table.workload()
-
-
-@dataclass
-class _Table:
-    """What has been read so far."""
-
-    name: str
-    event_size: int | Mapping[str, int] | None
-    skip: bool
     where: tuple[int, ...] = ()
-    n_lines: int = 0
-    last_t: int = 0
-    skipped: int = 0
-    parts: list[NDArray[np.int64]] = field(default_factory=list)
-
-    def add(self, lines: list[bytes]) -> None:
-        if not lines:
-            return
-        if not self.n_lines:
-            self.where = self._header(lines[0])
-            self.n_lines = 1
-            lines = lines[1:]
-        rows = _fast(lines, self.where, self.last_t)
-        if rows is None:
-            rows = np.array(list(self._careful(lines)), np.int64).reshape(-1, len(self.where))
-        self.n_lines += len(lines)
-        if len(rows):
-            self.last_t = int(rows[-1, 0])
-            self.parts.append(rows)
-
-    def damaged(self, line: int, reason: str, **details: str) -> None:
-        """Refuse the file, or count what is left out."""
-        if not self.skip:
-            hint = details.pop("hint", 'Mend the file, or read it with errors="skip".')
-            raise ConfigError(f"{self.name}, line {line}: {reason}", hint=hint, **details)
-        self.skipped += 1
-
-    def workload(self) -> Workload:
-        rows = np.concatenate(self.parts) if self.parts else np.empty((0, 3), np.int64)
-        if not len(rows):
-            raise ConfigError(
-                f"{self.name} has no event", allowed=f"a header {','.join(COLUMNS)} and events"
-            )
-        size = rows[:, 2] if rows.shape[1] == 3 else np.full(len(rows), self.event_size)
-        name = self.name.removesuffix(".gz").removesuffix(".csv")
-        return Workload(rows[:, 0], rows[:, 1], size, name=name, skipped=self.skipped)  # type: ignore[arg-type]
-
-    def _header(self, line: bytes) -> tuple[int, ...]:
-        """Which columns hold time, CPU and size."""
-        shown = line[:80].decode("utf-8", "replace")
-        names = [
-            part.strip(b" \t\"'").lower() for part in line.removeprefix(b"\xef\xbb\xbf").split(b",")
-        ]
-        sized = self.event_size is None or b"size" in names
-        wanted = COLUMNS if sized else COLUMNS[:2]
-        if not sized and not isinstance(self.event_size, int):
-            raise ConfigError(
-                f"event_size for {self.name}", passed=self.event_size, allowed="one number of bytes"
-            )
-        missing = [column for column in wanted if column.encode() not in names]
-        if missing == ["size"]:
-            raise ConfigError(
-                f"{self.name} has no column size",
-                passed=shown,
-                hint="Say with event_size how many bytes each event has.",
-            )
-        if missing:
-            raise ConfigError(
-                f"{self.name} is no trace that relaylab can read: no column {', '.join(missing)}",
-                passed=shown,
-                allowed=f"CSV with the columns {', '.join(COLUMNS)}, or what a tracer wrote",
-            )
-        return tuple(names.index(column.encode()) for column in wanted)
-
-    def _careful(self, lines: list[bytes]) -> Iterator[list[int]]:
-        """The rows one by one, so that a damaged one can be named."""
-        last_t = self.last_t
-        for number, line in enumerate(lines, self.n_lines + 1):
-            if not line.strip():
-                continue
-            row = self._row(number, line)
-            if row is None:
-                continue
-            if row[0] < last_t:
-                self.damaged(
-                    number,
-                    "time goes backwards",
-                    passed=str(row[0]),
-                    allowed=f"{last_t} or later",
-                    hint='Sort the file by timestamp_ns, or read it with errors="skip".',
-                )
-                continue
-            last_t = row[0]
-            yield row
-
-    def _row(self, number: int, line: bytes) -> list[int] | None:
-        fields = line.split(b",")
-        row = []
-        for column, at, largest in zip(COLUMNS, self.where, _LARGEST, strict=False):
-            text = fields[at] if at < len(fields) else b""
-            match = _INTEGER.fullmatch(text)
-            value = int(match[1]) if match else -1
-            if not 0 <= value <= largest:
-                self.damaged(
-                    number,
-                    column,
-                    passed=text[:40].decode("utf-8", "replace"),
-                    allowed=f"a whole number 0 .. {largest}",
-                )
-                return None
-            row.append(value)
-        return row
+    told = np.zeros(8, np.int64)
+    for number, block in line_blocks(stream, events):
+        told[AT] = 0
+        if not where:
+            header, newline, _ = block.partition(b"\n")
+            where = _header(header, events.name, event_size)
+            told[AT], number = len(header) + len(newline), number + 1
+        _read_block(block, number, events, where, event_size, told)
+    if not events.n_events:
+        raise ConfigError(
+            f"{events.name} has no event", allowed=f"a header {','.join(COLUMNS)} and events"
+        )
+    return events.workload(events.name.removesuffix(".gz").removesuffix(".csv"))
 
 
-def _fast(lines: list[bytes], where: tuple[int, ...], last_t: int) -> NDArray[np.int64] | None:
-    """All rows at once, or None when anything is not as plain as it should be."""
-    text = b"\n".join(lines)
-    if not text.strip() or text.translate(None, _PLAIN) or _TOO_LONG.search(text):
-        return None
-    try:
-        rows = np.loadtxt(lines, np.int64, comments=None, delimiter=",", usecols=where, ndmin=2)
-    except ValueError:
-        return None
-    if np.any(rows[:, 1:] > _LARGEST[1 : len(where)]):
-        return None
-    times = rows[:, 0]
-    ascending = times[0] >= last_t and bool(np.all(times[1:] >= times[:-1]))
-    return rows if ascending else None
+def _header(line: bytes, name: str, event_size: int | Mapping[str, int] | None) -> tuple[int, ...]:
+    """Which columns hold time, CPU and size."""
+    names = [part.strip(b" \t\r\"'") for part in line.removeprefix(b"\xef\xbb\xbf").split(b",")]
+    return find_columns([each.decode("utf-8", "replace") for each in names], name, event_size)
 
 
-def _line_chunks(stream: Readable, table: _Table) -> Iterator[list[bytes]]:
-    """Whole lines, about a chunk of them at a time."""
-    rest = b""
+def _read_block(
+    block: bytes,
+    number: int,
+    events: Gathered,
+    where: tuple[int, ...],
+    event_size: int | Mapping[str, int] | None,
+    told: Any,
+) -> None:
+    from relaylab.workload.scan import table  # compiles: only when a file is read
+
+    data = np.frombuffer(block, np.uint8)
+    most = block.count(b"\n") + 1
+    t_ns, cpu, size = np.empty(most, np.int64), np.empty(most, np.uint16), np.empty(most, np.uint32)
+    sized = len(where) == 3
+    fixed = event_size if isinstance(event_size, int) else 0
+    t_column, cpu_column, size_column = (*where, -1)[:3]
     while True:
-        try:
-            chunk = stream.read(_CHUNK)
-        except DAMAGED as error:
-            yield rest.splitlines()[:-1]  # what came before the damage, less the line that it cut
-            table.damaged(
-                table.n_lines + 1, f"the compressed file is damaged or cut here ({error})"
+        odd = table.scan(data, t_column, cpu_column, size_column, t_ns, cpu, size, told)
+        n = int(told[N])
+        if not sized:
+            size[:n] = fixed
+        events.add(t_ns[:n], cpu[:n], size[:n])
+        if not odd:
+            return
+        number += int(told[LINES])
+        start = int(told[AT])
+        line, newline, _ = block[start:].partition(b"\n")
+        row = _row(line, number, events, where, int(told[LAST_T]))
+        if row is not None:
+            told[LAST_T] = row[0]
+            last = row[2] if sized else fixed
+            events.add(*(np.array([value]) for value in (row[0], row[1], last)))
+        told[AT] = start + len(line) + len(newline)
+        number += 1
+
+
+def _row(
+    line: bytes, number: int, events: Gathered, where: tuple[int, ...], last_t: int
+) -> list[int] | None:
+    """The event of a line that is not as plain as most; None if it is empty or damaged."""
+    if not line.strip():
+        return None
+    fields = line.rstrip(b"\r").split(b",")
+    row = []
+    for column, at, largest in zip(COLUMNS, where, _LARGEST, strict=False):
+        text = fields[at] if at < len(fields) else b""
+        match = _INTEGER.fullmatch(text)
+        value = int(match[1]) if match else -1
+        if not 0 <= value <= largest:
+            events.damaged(
+                f"line {number}",
+                column,
+                passed=text[:40].decode("utf-8", "replace"),
+                allowed=f"a whole number 0 .. {largest}",
             )
-            return
-        if not chunk:
-            yield rest.splitlines()
-            return
-        whole, _, rest = (rest + chunk).rpartition(b"\n")
-        yield whole.splitlines()
-        if len(rest) > _CHUNK:
-            table.damaged(
-                table.n_lines + 1, f"longer than {_CHUNK} bytes", hint="Is this a CSV file?"
-            )
-            return
+            return None
+        row.append(value)
+    if row[0] < last_t:
+        events.damaged(
+            f"line {number}",
+            "time goes backwards",
+            passed=str(row[0]),
+            allowed=f"{last_t} or later",
+            hint='Sort the file by timestamp_ns, or read it with errors="skip".',
+        )
+        return None
+    return row

@@ -3,22 +3,24 @@
 import errno
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from relaylab import units
 from relaylab.errors import ConfigError, FileError, RelayError
-from relaylab.workload import blktrace
+from relaylab.workload import blktrace, ctf
 from relaylab.workload.csvtrace import read_csv
 from relaylab.workload.formats import Format, told_by_content, told_by_name
 from relaylab.workload.gather import Gathered
-from relaylab.workload.packed import head, unpacked
-from relaylab.workload.trace import MAX_SIZE, Workload
+from relaylab.workload.packed import head, unpacked, unpacked_tar
+from relaylab.workload.parquet import read_parquet
+from relaylab.workload.scan import codes
+from relaylab.workload.trace import Workload
+from relaylab.workload.tracetext import EventSize, Names, known_sizes, read_text
 
 Progress: TypeAlias = Callable[[float], None]
-EventSize: TypeAlias = int | Mapping[str, int]
 
 _HEAD: Final = 1 << 16  # bytes that a format is told by
 
@@ -37,6 +39,13 @@ def load(
 
     * CSV with a header that names the columns `timestamp_ns`, `cpu` and `size`, in any order and
       among others.
+    * Parquet with these columns; needs pyarrow (`pip install "relaylab[parquet]"`).
+    * CTF, as LTTng writes it: the directory, or a tar of it; needs the program babeltrace2. An
+      event is as large as its payload: its fields, less the lengths of its sequences.
+    * Text that babeltrace2 prints. It tells the sizes of events that have only strings and arrays
+      of bytes; others need `event_size`.
+    * Text that `perf script`, `trace-cmd report` and `blkparse` print. It tells no sizes:
+      `event_size` is needed. Better: blktrace's own files.
     * blktrace: `NAME.blktrace.0` is that CPU alone; `NAME`, or a directory with one trace in it, is
       all CPUs merged by time. An event is as large as its record, 48 bytes and what follows it;
       notify records are no events.
@@ -68,7 +77,7 @@ def load(
     """
     if errors not in ("raise", "skip"):
         raise ConfigError("errors", passed=errors, allowed='"raise" or "skip"')
-    sizes = _sizes(event_size)
+    sizes = known_sizes(event_size)
     where = _path(path)
     source = _Source(where, sizes, errors == "skip", progress)
     try:
@@ -104,58 +113,73 @@ class _Source:
 
 def _single(source: _Source, file: BufferedReader) -> Workload:
     """The events of one file."""
+    path, sizes = source.path, source.event_size
     stream = unpacked(file)
     events = source.gathered(file)
-    kind = told_by_content(head(stream), source.path) or told_by_name(source.path)
+    kind = told_by_content(head(stream), path) or told_by_name(path)
+    title = path.name.removesuffix(".gz").removesuffix(path.suffix if path.suffix != ".gz" else "")
+    if kind is Format.CSV:
+        return read_csv(stream, events, event_size=sizes)
+    if kind is Format.METADATA:
+        return _ctf(replace(source, path=path.absolute().parent))
+    if kind is Format.STREAM:
+        raise ctf.refuse_stream(path)
+    if kind is Format.TAR:
+        with unpacked_tar(stream, events) as directory:
+            return _several(replace(source, path=directory, skip=source.skip), told=path)
     if kind is Format.BLKTRACE:
+        title = blktrace.title(path)
         blktrace.read_blktrace(stream, events)
-        return events.workload(blktrace.title(source.path))
-    return read_csv(
-        stream,
-        events.name,
-        event_size=source.event_size,
-        skip=source.skip,
-        tick=events.tick,
-    )
+    elif kind is Format.PARQUET:
+        read_parquet(file, events, sizes)
+    else:
+        shape = {
+            Format.TRACER_TEXT: codes.TRACER,
+            Format.BLKPARSE_TEXT: codes.BLKPARSE,
+            Format.BABELTRACE_TEXT: codes.BABELTRACE,
+        }[kind]
+        names = Names(sizes, by_text=kind is Format.BABELTRACE_TEXT)
+        read_text(stream, events, shape, names)
+    return events.workload(title)
 
 
-def _several(source: _Source) -> Workload:
+def _several(source: _Source, told: Path | None = None) -> Workload:
     """The events of a directory, or of all files that begin so."""
-    paths = blktrace.files_of(source.path)
+    path = source.path
+    if path.is_dir() and ctf.is_ctf(path):
+        return _ctf(source, told)
+    paths = blktrace.files_of(path)
+    if not paths and told is not None:
+        raise ConfigError(f"{told.name} holds no trace", allowed="a CTF trace, or blktrace's files")
     if not paths:
-        is_dir = source.path.is_dir()
-        code = errno.EISDIR if is_dir else errno.ENOENT
+        code = errno.EISDIR if path.is_dir() else errno.ENOENT
         raise OSError(code, os.strerror(code))
-    length, before = sum(path.stat().st_size for path in paths), 0
+    length, before = sum(each.stat().st_size for each in paths), 0
     parts = []
-    for path in paths:
-        with _opened(path) as file:
+    for each in paths:
+        with _opened(each) as file:
             parts.append(source.gathered(file, before, length))
             blktrace.read_blktrace(unpacked(file), parts[-1])
-        before += path.stat().st_size
+        before += each.stat().st_size
     return blktrace.merged(parts, blktrace.title(paths[0]))
+
+
+def _ctf(source: _Source, told: Path | None = None) -> Workload:
+    """The events of a CTF trace; `told` is what the user named, if that is another path."""
+    name = (told or source.path.absolute()).name
+    title = name.partition(".")[0] if told else name
+    events = Gathered(name, source.skip)
+    length, show = ctf.stream_bytes(source.path), source.progress
+    if show:
+        events.tick = lambda: show(ctf.share_read(events, length))
+    ctf.read_ctf(source.path, events, source.event_size)
+    if show:
+        show(1.0)
+    return events.workload(title)
 
 
 def _opened(path: Path) -> BufferedReader:
     return BufferedReader(FileIO(path), _HEAD)
-
-
-def _sizes(
-    given: units.Quantity | Mapping[str, units.Quantity] | None,
-) -> EventSize | None:
-    """Bytes, or bytes by event name, each within its range."""
-    if given is None:
-        return None
-    if isinstance(given, Mapping):
-        return {str(name): _size(size, f"event_size of {name}") for name, size in given.items()}
-    return _size(given, "event_size")
-
-
-def _size(given: units.Quantity, what: str) -> int:
-    size = units.parse_bytes(given, what)
-    if size > MAX_SIZE:
-        raise ConfigError(what, passed=size, allowed=f"0 .. {MAX_SIZE} bytes")
-    return size
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
@@ -171,7 +195,7 @@ def _path(path: str | os.PathLike[str]) -> Path:
 def _refused(path: Path, error: OSError) -> FileError:
     hints = {
         errno.ENOENT: "Check the path, or leave it out for the bundled trace.",
-        errno.EISDIR: "Give the file, not its directory.",
+        errno.EISDIR: "There is no trace in this directory: CTF, or one of blktrace. Give a file.",
         errno.EACCES: "Ask for the right to read it.",
     }
     code = error.errno or errno.EIO

@@ -30,6 +30,7 @@ class Gathered:
     tick: Callable[[], None] | None = None
     skipped: int = 0
     n_events: int = 0
+    n_bytes: int = 0
     _parts: list[tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint32]]] = field(
         default_factory=list
     )
@@ -38,6 +39,7 @@ class Gathered:
         """Keep a copy of these events, all within their ranges."""
         if len(t_ns):
             self.n_events += len(t_ns)
+            self.n_bytes += int(size.sum(dtype=np.uint64))
             self._parts.append(
                 (t_ns.astype(np.int64), cpu.astype(np.uint16), size.astype(np.uint32))
             )

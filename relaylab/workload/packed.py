@@ -1,9 +1,17 @@
 """Files that may be compressed: told by their content, unpacked while they are read."""
 
 import gzip
+import tarfile
+import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
-from typing import Final, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+if TYPE_CHECKING:
+    from relaylab.workload.gather import Gathered
 
 DAMAGED: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 """What reading a compressed file raises where it is cut or altered."""
@@ -31,3 +39,24 @@ def head(stream: BufferedReader) -> bytes:
         return stream.peek(_HEAD)
     except DAMAGED:
         return b""
+
+
+@contextmanager
+def unpacked_tar(stream: BufferedReader, events: "Gathered") -> Iterator[Path]:
+    """What a tar holds, in a directory that goes away afterwards.
+
+    Raises
+    ------
+    ConfigError
+        It is damaged, or would put files somewhere else.
+    """
+    with tempfile.TemporaryDirectory(prefix="relaylab-") as name:
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                for member in tar:
+                    if member.isdir() or member.isfile():
+                        tar.extract(member, name, filter="data")
+                    events.ticked()
+        except (*DAMAGED, tarfile.TarError, ValueError, KeyError) as error:
+            events.damaged("in the archive", f"it is damaged or cut ({error})")
+        yield Path(name)

@@ -1,0 +1,1 @@
+"""The compiled parts of reading traces; imported when a trace is read."""
