@@ -13,6 +13,7 @@ import relaylab
 from relaylab.channel.observing import stats_of
 from relaylab.errors import ClosedError, RelayError
 from relaylab.lab.history import SECONDS, History
+from relaylab.lab.marks import Begun
 from relaylab.lab.moment import Moment
 from relaylab.lab.sampling import Sampler
 from relaylab.lab.settings import Settings
@@ -66,6 +67,9 @@ class AttachedRun:
 
     is_virtual = False
     is_read_only = owns_channel = True
+    lesson = ""
+    begun: Begun | None = None
+    quiz = None
     workload = None
     workload_name = ""
     error: BaseException | None = None

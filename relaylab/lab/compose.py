@@ -144,6 +144,8 @@ class Composer:
             "position": run.position,
             "n_events": run.n_events,
             "workload": run.workload_name,
+            "lesson": run.lesson,
+            "question": None if run.quiz is None else run.quiz.text(run),
             "inspector": _inspected(run, moment, inspector),
         }
         if run.is_virtual and run.beside.code is not None:

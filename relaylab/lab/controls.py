@@ -7,8 +7,8 @@ import ipywidgets as widgets
 
 from relaylab import units
 from relaylab.errors import ConfigError
-from relaylab.lab.presets import Preset
 from relaylab.lab.readers import Wish
+from relaylab.lab.scenario import LIVE, VIRTUAL, Scenario
 from relaylab.lab.settings import (
     ReaderModel,
     Settings,
@@ -21,8 +21,6 @@ from relaylab.lab.settings import (
     parse_speed,
 )
 
-LIVE, VIRTUAL = "live", "virtual"
-
 _UNSEEN: Final = ("header", "store_padding", "commit_delay")
 
 # The names that a person reads beside the inputs; the errors use the same.
@@ -34,7 +32,7 @@ _N_CPUS: Final = "CPUs"
 class Controls(widgets.HBox):
     """Inputs and buttons. They only hold and tell what a person wants; the session does it."""
 
-    def __init__(self, presets: list[Preset]) -> None:
+    def __init__(self, presets: list[Scenario]) -> None:
         self.presets = presets
         self._own_rate = ""
         self.open_channel = _button(
@@ -163,9 +161,15 @@ class Controls(widgets.HBox):
         return [self.flush, self.reset, self.close_channel, self.attach, self.detach]
 
     @property
-    def chosen(self) -> Preset:
+    def chosen(self) -> Scenario:
         """The preset in the menu."""
         return self.presets[int(self.preset.value)]
+
+    def offer(self, presets: list[Scenario], chosen: int) -> None:
+        """Put other presets into the menu, and choose one of them."""
+        self.presets = presets
+        self.preset.options = [(preset.name, i) for i, preset in enumerate(presets)]
+        self.preset.value = chosen
 
     def show(self, settings: Settings, own_rate: float) -> None:
         """Put settings into the inputs.

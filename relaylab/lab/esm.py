@@ -28,6 +28,10 @@ _ORDER = (
     "inputs",
     "readers",
     "help",
+    "lesson",
+    "predict",
+    "presetmenu",
+    "share",
     "view",
 )
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

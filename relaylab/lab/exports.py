@@ -54,6 +54,13 @@ def _parquet(table: str) -> Callable[[Any], bytes]:
     return make
 
 
+def _session(session: Any) -> bytes:
+    scenario = session.scenario()
+    return bytes(scenario.to_json().encode())
+
+
+offer("session.json", "application/json", _session)
+
 for _table in ("journal", "series"):
     offer(f"{_table}.csv", "text/csv", _csv(_table))
     offer(f"{_table}.parquet", "application/vnd.apache.parquet", _parquet(_table))

@@ -1,5 +1,6 @@
 """A run in real time: a channel, writers on threads that hold no GIL, and readers that drain it."""
 
+import dataclasses
 import math
 import time
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from relaylab.errors import ConfigError
 from relaylab.lab.history import SECONDS, History
+from relaylab.lab.marks import Begun
 from relaylab.lab.moment import Moment
 from relaylab.lab.opening import open_own
 from relaylab.lab.readers import Readers, Wish
@@ -35,6 +37,9 @@ class LiveRun:
 
     is_virtual = is_read_only = False
     end_status = "closed"
+    lesson = ""
+    begun: Begun | None = None
+    quiz = None  # time that cannot go back waits for no answer
 
     def __init__(
         self,
@@ -167,6 +172,7 @@ class LiveRun:
 
     def set_rate(self, rate: float) -> None:
         """Offer `rate` events a second over all CPUs from now on; 0 is the workload's own pace."""
+        self.settings = dataclasses.replace(self.settings, rate=rate)
         if self.writers is not None:
             self.writers.speed = self._speed(rate)
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from relaylab import units
 from relaylab.errors import ConfigError
 from relaylab.lab.moment import Moment
+from relaylab.lab.stops import StopAt
 
 NAMES: Final = ("a", "b")
 
@@ -48,6 +49,25 @@ class Mark:
         return cls(run.clock_s, run.position, moves, moment.totals, consumed)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What a run is begun with besides its channel and workload.
+
+    Attributes
+    ----------
+    stop_at : StopAt
+        What playing stops at; never leaves it as it was.
+    speed : float or None
+        Of virtual time; None leaves it as it was.
+    marks : dict of Mark
+        By name.
+    """
+
+    stop_at: StopAt
+    speed: float | None
+    marks: dict[str, Mark]
+
+
 class Marks:
     """The marks of one run."""
 
@@ -63,6 +83,11 @@ class Marks:
                 hint="Set it first.",
             )
         return self._kept[name]
+
+    @property
+    def kept(self) -> dict[str, Mark]:
+        """Those that are set, by name."""
+        return dict(self._kept)
 
     def set(self, name: str, mark: Mark) -> None:
         """Keep a moment as "a" or "b".

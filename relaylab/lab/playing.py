@@ -59,7 +59,7 @@ class Player:
         """Whether nothing is left to play."""
         timeline = self._timeline
         if self.speed is None:
-            return timeline.position == len(timeline)
+            return timeline.position == len(timeline) or timeline.is_held
         return timeline.is_over
 
     def advance(self, changed: Changed) -> bool:
@@ -86,6 +86,8 @@ class Player:
         line = self._timeline
         self._owed += elapsed * (self.rate or DEFAULT_RATE)
         while self._owed >= 1 and line.position < len(line) and self._clock() < deadline:
+            if line.is_held:
+                return False
             count = _AT_ONCE if math.isinf(self._owed) else min(_AT_ONCE, int(self._owed))
             if line.forward(min(len(line), line.position + count), changed):
                 return True

@@ -19,6 +19,7 @@ from relaylab.lab.compose import Composer
 from relaylab.lab.flow import Flow
 from relaylab.lab.frame import encode
 from relaylab.lab.inspector import Inspector
+from relaylab.lab.lesson_commands import LessonCommands
 from relaylab.lab.moment import Moment, look
 from relaylab.lab.readers import Wish
 from relaylab.lab.record_commands import RecordCommands
@@ -47,7 +48,7 @@ _MOVES = {"move", "scrub"}
 _ENTERING = "Virtual time: every event is gone through once, to find where losses begin."
 
 
-class Session(TimeCommands, RecordCommands):
+class Session(TimeCommands, RecordCommands, LessonCommands):
     """Runs one workbench.
 
     Parameters
@@ -318,6 +319,8 @@ class Session(TimeCommands, RecordCommands):
         # The view may not have seen yet that the channel is another, smaller one.
         if run is not None and cpu < run.channel.n_cpus and subbuf < run.channel.n_subbufs:
             self._inspector.select(cpu, subbuf, run, offset)
+            if offset == 0:  # else the inspector only turned a page
+                self._point(run, cpu, subbuf)
 
     def _do_show_code(self, view: str, shown: bool) -> None:
         """This view shows the code beside the ring, or no longer."""
@@ -340,8 +343,11 @@ class Session(TimeCommands, RecordCommands):
         code: StepCode = run.code()
         return code
 
-    def _do_say(self, text: str) -> None:
-        self._caption.say(text, time.monotonic())
+    def _do_say(self, text: str, hold: bool = False) -> None:
+        if hold:
+            self._caption.hold(text)
+        else:
+            self._caption.say(text, time.monotonic())
 
     def _do_mark(self, wrong: dict[str, str], tell: bool = False) -> None:
         """Mark the inputs that are wrong, by CSS class; the caption tells each reason once."""

@@ -54,6 +54,7 @@ class Survey:
         self.samples: NDArray[np.float64] = samples.reshape(-1, len(COLUMNS))
         self.transitions: NDArray[np.int64] = np.array(self._found, np.int64).reshape(-1, 2)
         self.n_moves = timeline.moves
+        self._seen = self._told = len(self.samples)
 
     def _bin_ends(self, timeline: Timeline) -> NDArray[np.int64]:
         """The position at the end of each of `LENGTH` equal parts of the duration."""
@@ -113,10 +114,16 @@ class Survey:
         timeline.forward_until(NEVER, changed)
         return samples
 
+    def see_until(self, t_s: float) -> None:
+        """Tell only samples up to `t_s`, seconds, from now on; infinity: all of them."""
+        self._seen = int(np.searchsorted(self.samples[:, 0], t_s, side="right"))
+
     def all(self) -> NDArray[np.float64]:
-        """Every sample, shape (n, n_columns)."""
-        return self.samples
+        """Every sample that may be seen, shape (n, n_columns)."""
+        self._told = self._seen
+        return self.samples[: self._seen]
 
     def unsent(self) -> NDArray[np.float64]:
-        """Nothing comes later."""
-        return self.samples[:0]
+        """Those since the last call."""
+        told, self._told = self._told, max(self._told, self._seen)
+        return self.samples[told : self._seen]

@@ -50,6 +50,11 @@ class TimeCommands:
         self._seek.forget()
         self._marks = Marks()
         self._pointed_s = None
+        if run.begun is not None:
+            self._stop_at = run.begun.stop_at or self._stop_at
+            self._speed = run.begun.speed or self._speed
+            for name, mark in run.begun.marks.items():
+                self._marks.set(name, mark)
         if not self._stop_at.fits(run.channel.n_cpus):
             self._stop_at = StopAt()
         if run.is_virtual:

@@ -7,7 +7,7 @@ so going back is going to an earlier checkpoint and on from there.
 
 import bisect
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +60,8 @@ class Timeline:
         `commit_delay` events are reserved, and committed so much later.
     workload : Workload
         What is written.
+    actions : sequence of (int, int, str)
+        What is done, as `actions` tells.
 
     Attributes
     ----------
@@ -75,13 +77,18 @@ class Timeline:
         The journal records of the open.
     was_lost : bool
         Whether the last event was lost.
+    hold_at : int
+        No move is made beyond so many; NEVER lets all be made.
     was_transition : bool
         Whether the last move changed more than the fill level: a late commit, a sub-buffer
         consumed, or an event that the journal tells of.
     """
 
-    def __init__(self, settings: Settings, workload: Workload) -> None:
+    def __init__(
+        self, settings: Settings, workload: Workload, actions: Sequence[tuple[int, int, str]] = ()
+    ) -> None:
         self.settings = settings
+        self.workload = workload
         self.fs, self.channel = open_own(settings)
         self.opened: NDArray[np.void] = self.channel.journal.read()
         origin = int(workload.t_ns[0]) if len(workload) else 0
@@ -95,6 +102,7 @@ class Timeline:
         self._unstamped = bytes(self._payload[:_STAMP])
         self.position = self.moves = self.now_ns = 0
         self._since_event = 0  # moves since the last event
+        self.hold_at: int = NEVER
         self.last: Move | None = None
         self.was_lost = self.was_transition = False
         self.has_reader = True
@@ -111,17 +119,39 @@ class Timeline:
         per_checkpoint = checkpoint_bytes(self.channel)
         affordable = max(2, CHECKPOINT_MEMORY // per_checkpoint)
         self._every = max(CHECKPOINT_EVERY, -(-len(self.t_ns) // affordable))
+        for position, since, action in actions:
+            self._actions.setdefault(position, []).append((since, action))
         self._keep()
+        self._act_here(_ignore)
 
     def __len__(self) -> int:
         return len(self.t_ns)
+
+    @property
+    def actions(self) -> tuple[tuple[int, int, str], ...]:
+        """What was done, in order: the position, the moves after that event, and what."""
+        return tuple(
+            (position, since, action)
+            for position, done in sorted(self._actions.items())
+            for since, action in sorted(done, key=lambda one: one[0])
+        )
+
+    @property
+    def since_event(self) -> int:
+        """Moves since the last event."""
+        return self._since_event
 
     # Moving ------------------------------------------------------------------------------------
 
     @property
     def is_over(self) -> bool:
         """Whether no move is left: all events are applied, and nothing is left to read."""
-        return self.position == len(self.t_ns) and self._due_ns == NEVER
+        return self.is_held or (self.position == len(self.t_ns) and self._due_ns == NEVER)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the next move is beyond `hold_at`."""
+        return self.moves >= self.hold_at
 
     @property
     def is_between(self) -> bool:
@@ -175,7 +205,7 @@ class Timeline:
         bool
             Whether `changed` wanted to go no further.
         """
-        while self.position < to:
+        while self.position < to and not self.is_held:
             if self.move(changed):
                 return True
         return False
@@ -190,7 +220,7 @@ class Timeline:
 
     def read_until(self, t_ns: int, changed: Changed = _ignore) -> None:
         """What the reader and late commits do up to `t_ns`, as they do before a later event."""
-        while self._due_ns <= t_ns and self._due_ns != NEVER:
+        while self._due_ns <= t_ns and self._due_ns != NEVER and not self.is_held:
             self.move(changed)
 
     def go(self, to: int, context: int, changed: Changed = _ignore) -> None:
@@ -208,7 +238,7 @@ class Timeline:
         wanted = max(0, to - context)
         at = bisect.bisect_right(self._kept, wanted, key=lambda kept: kept.position) - 1
         self._restore(at, changed)
-        while self.position < to:
+        while self.position < to and not self.is_held:
             self.move(changed)
 
     def go_to_move(self, to: int, changed: Changed = _ignore) -> None:
@@ -223,7 +253,7 @@ class Timeline:
         """
         at = bisect.bisect_right(self._kept, to, key=lambda kept: kept.moves) - 1
         self._restore(max(0, at - 1), changed)
-        while self.moves < to:
+        while self.moves < to and not self.is_held:
             self.move(changed)
 
     def act(self, action: str, changed: Changed = _ignore) -> None:

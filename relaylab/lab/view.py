@@ -20,6 +20,7 @@ class View(anywidget.AnyWidget):
 
     bokeh_version = traitlets.Unicode().tag(sync=True)
     series = traitlets.Dict().tag(sync=True)
+    preset_groups: Any = traitlets.List().tag(sync=True)
     kinds = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **kwargs: Any) -> None:

@@ -1,15 +1,21 @@
 """A run in virtual time: deterministic, one event or transition at a time, in both directions."""
 
-from collections.abc import Callable
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relaylab.errors import ConfigError
 from relaylab.lab.caption import describe
+from relaylab.lab.marks import Begun
 from relaylab.lab.moves import NEVER
 from relaylab.lab.narrate import narrate
 from relaylab.lab.playing import DEFAULT_RATE, Player, checked_speed
+from relaylab.lab.predict import Quiz
+from relaylab.lab.questions import Question
 from relaylab.lab.readers import Wish
 from relaylab.lab.settings import Settings
 from relaylab.lab.stepcode import StepCode
@@ -40,6 +46,17 @@ class VirtualRun:
         What is written, once.
     workload_name : str
         For the page.
+    actions : sequence of (int, int, str)
+        What is done, as `Timeline` takes it.
+
+    Attributes
+    ----------
+    lesson : str
+        What there is to learn, for the page.
+    quiz : Quiz or None
+        What is asked on the way; nothing that lies ahead is shown while something is.
+    begun : Begun or None
+        What else the scenario of it says.
     """
 
     is_virtual = True
@@ -47,12 +64,21 @@ class VirtualRun:
     end_status = "closed"
     owns_channel = True
     error: BaseException | None = None
+    lesson = ""
+    quiz: Quiz | None = None
+    begun: Begun | None = None
 
-    def __init__(self, settings: Settings, workload: Workload, workload_name: str = "") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        workload: Workload,
+        workload_name: str = "",
+        actions: Sequence[tuple[int, int, str]] = (),
+    ) -> None:
         self.settings = settings
         self.workload = workload
         self.workload_name = workload_name
-        self.timeline = Timeline(settings, _first(workload))
+        self.timeline = Timeline(settings, _first(workload), actions)
         self.n_events = len(self.timeline)
         self.paused = False
         self.caption = ""
@@ -139,7 +165,8 @@ class VirtualRun:
 
     def loss_marks(self) -> list[int]:
         """Positions at which losses begin."""
-        return self.history.marks
+        marks = self.history.marks
+        return [mark for mark in marks if mark <= self.position] if self._is_hiding else marks
 
     def snapshot(self) -> Any:
         """``chan.snapshot()``."""
@@ -181,7 +208,8 @@ class VirtualRun:
         return rewound
 
     def observe(self, moment: Any, records: NDArray[np.void]) -> None:
-        """Nothing to keep: the survey knows it all."""
+        """The survey knows it all; here is told how much of it may be seen."""
+        self.history.see_until(self.clock_s if self._is_hiding else math.inf)
 
     def code(self) -> StepCode:
         """What the state machine ran in the last step; the step is made again if need be."""
@@ -195,7 +223,15 @@ class VirtualRun:
     # Time ---------------------------------------------------------------------------------------
 
     def resume(self) -> None:
-        """Play from here."""
+        """Play from here.
+
+        Raises
+        ------
+        ConfigError
+            A question waits for an answer.
+        """
+        if self.timeline.is_held:
+            raise ConfigError("a question waits for your answer", hint="Answer it, then Reveal.")
         if self._player.is_over:
             self.scrub(0)
         self._is_playing, self.paused = True, False
@@ -208,6 +244,7 @@ class VirtualRun:
     def set_rate(self, rate: float) -> None:
         """Apply `rate` events a second while playing; infinity is as many as can be painted."""
         self._player.rate = rate
+        self.settings = dataclasses.replace(self.settings, rate=rate)
 
     def set_speed(self, speed: float | None) -> None:
         """Play at this share of real time, 1/1000 .. 1, or by events a second for None.
@@ -229,6 +266,9 @@ class VirtualRun:
         if self._player.advance(self._note):
             self.pause()
             self._tell_stop(self.stop_at)
+        elif self.timeline.is_held:
+            self.pause()
+            self._tell()
         elif self._player.is_over:
             self.pause()
             self.caption = "The workload has ended. Step back, move the bar, or play it again."
@@ -260,14 +300,16 @@ class VirtualRun:
             self.go_to_move(0)
         elif at >= len(stops):
             self.go_to_move(self.history.n_moves)
-            self.caption = f"No transition comes after this. {self.caption}"
+            if not self.timeline.is_held:
+                self.caption = f"No transition comes after this. {self.caption}"
         else:
             self.go_to_move(int(stops[at]))
 
     def go_to_move(self, moves: int) -> None:
         """Go to where so many moves are made."""
         self.pause()
-        line, target = self.timeline, max(0, min(self.history.n_moves, moves))
+        line = self.timeline
+        target = max(0, min(self.history.n_moves, line.hold_at, moves))
         if target != line.moves:
             if not line.moves < target <= line.moves + CONTEXT:
                 self._go_before_move(target)
@@ -314,13 +356,15 @@ class VirtualRun:
 
     def go_to_loss(self, by: int) -> None:
         """Go to the next place where losses begin (1), or to the one before (-1)."""
-        marks = np.array(self.history.marks, np.int64)
+        marks = np.array(self.loss_marks(), np.int64)
         if by > 0:
             found = marks[marks > self.position]
         else:
             found = marks[marks < self.position + self.timeline.is_between]
         if len(found):
             self.scrub(int(found[0] if by > 0 else found[-1]))
+        elif self._is_hiding and by > 0:
+            self.scrub(self.n_events)  # as far as the next question
         else:
             self.pause()
             self.caption = f"No losses begin {'after' if by > 0 else 'before'} this moment."
@@ -344,9 +388,42 @@ class VirtualRun:
         is_stopped = self.timeline.forward_until(NEVER - 1, note)
         if is_stopped:
             self._tell_stop(stop_at)
+        elif self.timeline.is_held:
+            self._tell()
         else:
             self.caption = "The workload has ended before that."
         return is_stopped
+
+    def stand_at(self, position: int, moves: int) -> None:
+        """Go to where `position` events are applied, and `moves` moves more."""
+        self.scrub(position)
+        self.go_to_move(self.timeline.moves + moves)
+
+    # Questions ----------------------------------------------------------------------------------
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Stop at these questions until each is revealed; before anything was played."""
+        if questions:
+            self.quiz = Quiz(questions, self.n_events)
+            self.hold()
+
+    def hold(self) -> None:
+        """Let time stand still where the next question is asked."""
+        line, limit = self.timeline, None if self.quiz is None else self.quiz.limit
+        line.hold_at = NEVER
+        if limit is None:
+            return
+        made = at = line.moves
+        if line.position < limit:
+            line.go(limit, 0)
+            at = line.moves
+            line.go_to_move(made)
+            self._cursor.read()
+        line.hold_at = at
+
+    @property
+    def _is_hiding(self) -> bool:
+        return self.quiz is not None and self.quiz.is_hiding
 
     # What a person does ---------------------------------------------------------------------------
 
@@ -395,11 +472,12 @@ class VirtualRun:
         line = self.timeline
         with self.beside.step(line):
             line.act(action)
-        made = line.moves
+        made, line.hold_at = line.moves, NEVER
         self.on_act(made)
         self.history = Survey(line, self.history)
         self._forget_records()
         line.go_to_move(made, self._note)
+        self.hold()
 
     def _go_before_move(self, moves: int) -> None:
         """To the move before, with the journal that led there."""

@@ -12,22 +12,28 @@ import ipywidgets as widgets
 
 from relaylab import units
 from relaylab.errors import ConfigError, RelayError
-from relaylab.lab import figures
+from relaylab.lab import figures, presets
 from relaylab.lab.attached import AttachedChannel, AttachedRun
-from relaylab.lab.controls import LIVE, VIRTUAL, Controls
+from relaylab.lab.beginning import begin
+from relaylab.lab.controls import Controls
 from relaylab.lab.driving import Driving
+from relaylab.lab.library import REQUESTS, Library, Sharing
 from relaylab.lab.live import LiveRun
-from relaylab.lab.presets import Preset, presets
+from relaylab.lab.predict import Outcome
+from relaylab.lab.questions import Question
+from relaylab.lab.scenario import LIVE, VIRTUAL, Scenario, scenario_of
 from relaylab.lab.session import Session
 from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings
-from relaylab.lab.spread import spread
 from relaylab.lab.stepcode import StepCode
 from relaylab.lab.view import View
-from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
+from relaylab.lab.virtual import DEFAULT_RATE
 from relaylab.workload import Workload
 
 _WAIT_S = 120.0
 _PASSED_ON = {
+    "predict",
+    "reveal",
+    "go_on",
     "select",
     "play",
     "pause",
@@ -68,6 +74,10 @@ class Workbench(Driving, widgets.VBox):
         Multiple of the workload's own pace; ``math.inf`` is full speed.
     reader : ReaderModel, optional
         Who drains the channel. None: as suits the workload.
+    scenario : Scenario, str or path-like, optional
+        What to show instead: a scenario, a link to one, or the path of its file.
+    caption : str, optional
+        What the caption says at first. None: what was opened.
 
     Attributes
     ----------
@@ -94,18 +104,22 @@ class Workbench(Driving, widgets.VBox):
         overwrite: bool | None = None,
         speed: float | None = None,
         reader: ReaderModel | None = None,
+        scenario: Scenario | str | os.PathLike[str] | None = None,
+        caption: str | None = None,
     ) -> None:
-        self._controls = Controls(_presets_with(workload))
-        self._view = View()
+        self._library = Library(_first_presets(workload, scenario))
+        self._controls = Controls(self._library.scenarios)
+        self._view = View(preset_groups=self._library.groups)
         super().__init__([self._controls, self._view])
         self.add_class("rl-workbench")
         self._is_showing = False
         self._session = Session(self._view.send, self._show_status, self._show_time)
         self._view.on_msg(self._take_message)
         self._connect()
+        self._sharing = Sharing(self, self._view.send, self._say)
         self._reader = reader
         try:
-            self._show(self._preset_settings())
+            self._show_preset()
             if isinstance(channel, AttachedChannel):
                 self._attach_to(channel)
             elif channel is not None:
@@ -118,6 +132,8 @@ class Workbench(Driving, widgets.VBox):
                     overwrite=overwrite,
                     speed=speed,
                 )
+            for text in [*self._library.wrong, *([] if caption is None else [caption])]:
+                self._session.do("say", text=text, hold=True)
         except BaseException:
             self.close()
             raise
@@ -245,6 +261,80 @@ class Workbench(Driving, widgets.VBox):
         code: StepCode = self._session.do("code").result(_WAIT_S)
         return code
 
+    def scenario(self, name: str | None = None, lesson: str | None = None) -> Scenario:
+        """What is on screen as a scenario, which begins where virtual time stands now.
+
+        Parameters
+        ----------
+        name, lesson : str, optional
+            What to call it and what there is to learn; None: as it was.
+
+        Raises
+        ------
+        ConfigError
+            The events are another program's, or a name or lesson that is not allowed.
+        """
+        made: Scenario = self._do("scenario", name=name, lesson=lesson)
+        return made
+
+    def show(self, scenario: Scenario | str | os.PathLike[str]) -> None:
+        """Open a scenario, and keep it in the menu as long as the workbench lives.
+
+        Parameters
+        ----------
+        scenario : Scenario, str or path-like
+            A scenario, a link to one, or the path of its file.
+
+        Raises
+        ------
+        ConfigError, FileError
+            It cannot be read, or its trace is not here; what was open stays open.
+        """
+        made = dataclasses.replace(scenario_of(scenario), group=presets.YOURS)
+        made.workload(made.settings.n_cpus)  # a trace that is not here is told now
+        self.keep(made)
+        self._show_preset()
+        self._open(self._controls.settings()).result(_WAIT_S)
+
+    def keep(self, scenario: Scenario) -> None:
+        """Choose a scenario in the menu, which has it from now on, without opening it."""
+        chosen = self._library.add(scenario)
+        with self._showing():
+            self._controls.offer(self._library.scenarios, chosen)
+        self._view.preset_groups = self._library.groups
+
+    @property
+    def question(self) -> Question | None:
+        """The question that waits for an answer; None if none is asked here."""
+        asked: Question | None = self._do("call", function=_question)
+        return asked
+
+    def predict(self, answer: int | tuple[int, int]) -> None:
+        """Answer the question; may be said anew until it is revealed.
+
+        Parameters
+        ----------
+        answer : int or tuple of int
+            A number, a CPU, or (CPU, sub-buffer), as `question.kind` says.
+
+        Raises
+        ------
+        ConfigError
+            No question is open, or no such answer can be.
+        """
+        self._do("predict", answer=answer)
+
+    def reveal(self) -> Outcome:
+        """Go on to where the question is answered; what happened, and why.
+
+        Raises
+        ------
+        ConfigError
+            No question is open, or nothing was predicted.
+        """
+        outcome: Outcome = self._do("reveal")
+        return outcome
+
     def close(self) -> None:
         """Stop the threads, close the channel the workbench opened, and remove the widget."""
         if self._is_up:
@@ -282,6 +372,8 @@ class Workbench(Driving, widgets.VBox):
             self._session.do(what, view=view, **content)
         elif what in _PASSED_ON:
             self._session.do(what, **content)
+        elif what in REQUESTS:
+            self._guarded(lambda: self._sharing.take(what, {**content, "of": view}))
         elif what == "open":
             self._guarded(lambda: self._open_typed(content))
         elif what == "attach":
@@ -380,9 +472,19 @@ class Workbench(Driving, widgets.VBox):
         self._session.do("set_time", virtual=self._controls.time_mode.value == VIRTUAL)
 
     def _take_preset(self) -> None:
-        settings = self._preset_settings()
-        self._show(settings)
-        self._open(settings, only_if_open=True)
+        if self._is_showing:
+            return
+        self._show_preset()
+        self._open(self._controls.settings(), only_if_open=True)
+
+    def _show_preset(self) -> None:
+        """Put all that the chosen preset says into the inputs."""
+        with self._showing():
+            self._controls.time_mode.value = self._controls.chosen.time
+        self._show(self._preset_settings())
+
+    def _say(self, text: str) -> None:
+        self._session.do("say", text=text)
 
     def _preset_settings(self) -> Settings:
         """What the chosen preset opens, with the reader that the program asked for."""
@@ -419,10 +521,9 @@ class Workbench(Driving, widgets.VBox):
         preset = self._controls.chosen
         workload = self._workload(settings.n_cpus)
         is_virtual = self._controls.time_mode.value == VIRTUAL
-        kind = VirtualRun if is_virtual else LiveRun
 
         def make() -> Any:
-            return kind(settings, workload, preset.name)
+            return begin(preset, settings, workload, is_virtual)
 
         return self._session.do(
             "open",
@@ -472,14 +573,24 @@ class Workbench(Driving, widgets.VBox):
         return self._workload(n_cpus).rate or 1.0
 
     def _workload(self, n_cpus: int) -> Workload:
-        return spread(self._controls.chosen.workload(n_cpus), n_cpus)
+        return self._controls.chosen.workload(n_cpus)
 
 
-def _presets_with(workload: Workload | str | Path | None) -> list[Preset]:
+def _question(run: Any) -> Question | None:
+    return None if run is None or run.quiz is None else run.quiz.open_at(run.position)
+
+
+def _first_presets(
+    workload: Workload | str | os.PathLike[str] | None,
+    scenario: Scenario | str | os.PathLike[str] | None,
+) -> list[Scenario]:
+    """What the program asked for, before what comes along."""
+    if scenario is not None:
+        if workload is not None:
+            raise ConfigError("a scenario has a workload of its own", hint="Give one of the two.")
+        return [dataclasses.replace(scenario_of(scenario), group=presets.YOURS)]
     if workload is None:
-        return presets()
-    if isinstance(workload, str | Path):
-        return presets(Path(workload))
-    settings = dataclasses.replace(presets()[0].settings, n_cpus=workload.n_cpus)
-    lesson = f"{len(workload):,} events of your own workload, over and over."
-    return [Preset(workload.name, lesson, lambda _: workload, settings), *presets()]
+        return []
+    if isinstance(workload, Workload):
+        return [presets.preset_of_workload(workload)]
+    return [presets.preset_of_trace(Path(workload))]

@@ -12,11 +12,15 @@ import { Help } from "./help.js";
 import { Inputs } from "./inputs.js";
 import { Inspector } from "./inspector.js";
 import { Journal } from "./journal.js";
+import { Lesson } from "./lesson.js";
 import { RingMap } from "./map.js";
 import { MapText, cellInWords } from "./maptext.js";
 import { Pending } from "./pending.js";
+import { Predict } from "./predict.js";
+import { PresetMenu } from "./presetmenu.js";
 import { Readers } from "./readers.js";
 import { Series } from "./series.js";
+import { Share } from "./share.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
 import { STEP_BACK, STEP_ON, Transport } from "./transport.js";
@@ -89,6 +93,9 @@ class View {
     this.inspector = new Inspector((offset) => { if (this.map.selected) this.command("select", { ...this.map.selected, offset }); });
     this.code = new CodePanel((shown) => this.command("show_code", { shown }));
     this.help = new Help();
+    this.share = new Share((what, values) => this.command(what, values));
+    this.lesson = new Lesson();
+    this.predict = new Predict((what, values) => this.command(what, values), () => this.map.element.focus());
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
     this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" }, ["idle"]);
@@ -127,6 +134,8 @@ class View {
     const ringKeys = [["rl-write-mark", "▼", "write position (W)"], ["rl-consumed-mark", "▼", "consumed (C)"], ["rl-unread-arc", "◠", "not read yet"]].map(
       ([css, sign, name]) => make("span", { class: "rl-of-rings" }, [make("i", { class: css }, [sign]), name]));
     const legend = make("p", { class: "rl-legend" }, [...keys, padding, reserved, watched, ...ringKeys, make("span", { class: "rl-grow" }), this.map.toggle, this.code.show]);
+    this.places.lesson.append(this.lesson.element, this.predict.element);
+    this.places.menu.append(this.share.button, this.share.dialog);
     this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.places.menu, this.help.button, this.help.dialog]),
       this.caption, this.spoken,
@@ -174,6 +183,7 @@ class View {
       return;
     }
     this.inputs = new Inputs(root, (what, values) => this.command(what, values), this.stop.signal);
+    new PresetMenu(root, this.model, this.stop.signal);
     watchTheme((theme) => {
       root.dataset.theme = theme;
       this.palette = paletteOf(root);
@@ -227,6 +237,8 @@ class View {
     else if (message.kind === "beat") this.#beat(message.status);
     else if (message.kind === "busy") this.#begin(message.caption);
     else if (message.kind === "bokeh") this.gotScript?.(buffers[0]);
+    else if (message.kind === "link" && message.view === this.name) this.share.takeLink(message.link);
+    else if (message.kind === "preset" && message.view === this.name) this.share.takeFile(message.name, message.text);
   }
 
   /** The kernel begins something long. @param {string} caption */
@@ -307,6 +319,9 @@ class View {
     setText(this.channel, frame.text.channel ?? "");
     setText(this.readers, frame.text.readers ?? "");
     this.readers.title = frame.text.readers ?? "";
+    this.lesson.paint(frame);
+    this.predict.paint(frame);
+    this.share.paint(frame);
     this.readerList.paint(frame.text.reader_rows ?? []);
     this.parts.classList.toggle("rl-attached", (frame.flags & ATTACHED) !== 0);
     const caption = frame.text.caption ?? "";
@@ -372,6 +387,7 @@ class View {
       " ": () => this.command("toggle"),
       "?": () => this.help.show(),
       c: () => this.code.toggle(),
+      Enter: () => this.map.move(0, 0),
       ArrowLeft: () => this.map.move(0, -1),
       ArrowRight: () => this.map.move(0, 1),
       ArrowUp: () => this.map.move(-1, 0),
