@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from relaylab.relayfs.registry import MountInfo, mounts
     from relaylab.relayfs.remote import open_file
     from relaylab.tuning.doctor import doctor
+    from relaylab.tuning.frontier import frontier
+    from relaylab.tuning.reader import Reader
+    from relaylab.tuning.simulation import Simulation, simulate
+    from relaylab.tuning.sweeping import sweep
 
 __version__ = "0.1.0"
 
@@ -40,16 +44,21 @@ __all__ = [
     "FileError",
     "Kind",
     "MountInfo",
+    "Reader",
     "ReentrancyError",
     "RelayError",
     "ResourceError",
+    "Simulation",
     "__version__",
     "doctor",
+    "frontier",
     "jit",
     "lab",
     "mounts",
     "open_file",
     "relayfs",
+    "simulate",
+    "sweep",
     "tuning",
     "workload",
 ]
@@ -58,9 +67,14 @@ _MODULES = frozenset({"jit", "lab", "relayfs", "tuning", "workload"})
 _HOME = {
     "Kind": "relaylab.core.journal",
     "MountInfo": "relaylab.relayfs.registry",
+    "Reader": "relaylab.tuning.reader",
+    "Simulation": "relaylab.tuning.simulation",
     "doctor": "relaylab.tuning.doctor",
+    "frontier": "relaylab.tuning.frontier",
     "mounts": "relaylab.relayfs.registry",
     "open_file": "relaylab.relayfs.remote",
+    "simulate": "relaylab.tuning.simulation",
+    "sweep": "relaylab.tuning.sweeping",
 }
 
 

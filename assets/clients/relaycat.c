@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define MAGIC 0xF0B4A981u
-enum { PROTOCOL = 1, LAYOUT = 1 };
+enum { PROTOCOL = 1, LAYOUT = 2 };
 enum { DATA, CONTROL, LETTERBOX, WAKE, BELL, DESCRIPTORS };  /* in the order they come */
 enum { MAP = 1, UNMAP = 2, CONSUME_THROUGH = 2, WATCH = 8 }; /* requests; asks of a letter */
 /* Byte offsets in the control block, and in the letterbox: the one page that a reader writes to. */

@@ -8,10 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from relaylab.core.layout import LINUX, RELAYFS
 from relaylab.errors import ConfigError
 
 INT_MAX: Final = 2**31 - 1
 MAX_BYTES: Final = 2**32 - 4096  # relayfs keeps sizes in 32 bits
+RULES: Final = {"relayfs": RELAYFS, "linux": LINUX}
 
 
 def integer(name: str, value: Any, low: int, high: int, hint: str | None = None) -> int:
@@ -36,6 +38,13 @@ def flag(name: str, value: Any) -> bool:
         return operator.index(value) != 0
     except TypeError:
         raise ConfigError(name, passed=value, allowed="an int or a bool") from None
+
+
+def rules(value: Any) -> int:
+    """The number of the rules of this name: those of 2005, or of today's kernel."""
+    if isinstance(value, str) and value in RULES:
+        return RULES[value]
+    raise ConfigError("rules", passed=value, allowed=" or ".join(map(repr, RULES)))
 
 
 def shape(subbuf_size: Any, n_subbufs: Any) -> tuple[int, int]:

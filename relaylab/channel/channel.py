@@ -56,6 +56,7 @@ class Channel:
         buffers: Sequence[ChannelBuffer],
         *,
         overwrite: bool,
+        rules: str,
         shape: tuple[int, int],
         callbacks: Any,
         client: Client,
@@ -67,6 +68,7 @@ class Channel:
         self.subbuf_size, self.n_subbufs = shape
         self.alloc_size = alloc_size(*shape)
         self.overwrite = overwrite
+        self._rules = rules
         self.buffers = tuple(buffers)
         self.n_cpus = len(self.buffers)
         self.callbacks = callbacks
@@ -378,7 +380,8 @@ class Channel:
 
     def _too_large(self, length: int, cpu: int | None) -> EventTooLargeError:
         buffers = self.buffers if cpu is None else (self.buffers[cpu],)
-        reserve = max(buf._start_reserve for buf in buffers)
+        by_linux = self._rules == "linux"  # only what no sub-buffer can hold is refused
+        reserve = 0 if by_linux else max(buf._start_reserve for buf in buffers)
         return EventTooLargeError(
             "an event longer than a sub-buffer less what subbuf_start reserves",
             passed=length,

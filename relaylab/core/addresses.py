@@ -12,7 +12,17 @@ from llvmlite import ir
 from numba import types
 from numba.extending import lower_builtin, type_callable
 
-from relaylab.core.layout import CONTROL, DESK, JOURNAL, LETTERBOX, LISTENER, OWN, RECORD
+from relaylab.core.layout import (
+    CONTROL,
+    DESK,
+    JOURNAL,
+    LANE,
+    LETTERBOX,
+    LISTENER,
+    OWN,
+    RECORD,
+    SCENE,
+)
 from relaylab.core.lowering import (
     I8,
     I16,
@@ -59,6 +69,16 @@ def letterbox_at(address: int) -> Any:
 def desk_at(address: int) -> Any:
     """The place at the desk at `address`, a record of DESK."""
     return _plain_record(address, DESK)
+
+
+def scene_at(address: int) -> Any:
+    """The simulation at `address`, a record of SCENE."""
+    return _plain_record(address, SCENE)
+
+
+def lane_at(address: int) -> Any:
+    """One CPU of a simulation at `address`, a record of LANE."""
+    return _plain_record(address, LANE)
 
 
 def u32_at(address: int, count: int) -> Any:
@@ -120,6 +140,8 @@ for _function, _dtype in (
     (listener_at, LISTENER),
     (letterbox_at, LETTERBOX),
     (desk_at, DESK),
+    (scene_at, SCENE),
+    (lane_at, LANE),
 ):
     _lower_record(_function, _dtype)
 for _array_function, _element in (

@@ -48,7 +48,9 @@ _SIZE = RECORD.itemsize
 
 @njit()
 def append(journal: int, kind: int, cpu: int, subbuf: int, produced: int, value: int) -> int:
-    """Append a record; its number."""
+    """Append a record; its number. A journal at address 0 is none."""
+    if journal == 0:
+        return 0
     header = journal_at(journal)
     enter_edge(journal + _EDGE)
     number = int(header.head)
@@ -67,6 +69,8 @@ def append(journal: int, kind: int, cpu: int, subbuf: int, produced: int, value:
 @njit()
 def update(journal: int, number: int, value: int) -> None:
     """Change the value of an earlier record, unless it was overwritten."""
+    if journal == 0:
+        return
     header = journal_at(journal)
     enter_edge(journal + _EDGE)
     if header.head - number <= header.capacity:

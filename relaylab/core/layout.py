@@ -14,7 +14,11 @@ import numpy as np
 LINE: Final = 64  # bytes of a cache line
 PAGE: Final = 4096  # relayfs rounds buffers up to whole pages
 MAGIC: Final = 0xF0B4A981  # RELAYFS_MAGIC
-ABI_VERSION: Final = 1  # of this layout; raise it when a field moves
+ABI_VERSION: Final = 2  # of this layout; raise it when a field moves or comes
+
+# Whose switch and consume (control.rules)
+RELAYFS: Final = 0  # relayfs of 2005: the event that finds the buffer full no more is lost as well
+LINUX: Final = 1  # today's kernel/relay.c: each event tries again, and goes in once there is room
 
 
 def _lines(*lines: tuple[str, ...]) -> np.dtype[np.void]:
@@ -38,7 +42,7 @@ def _lines(*lines: tuple[str, ...]) -> np.dtype[np.void]:
 
 CONTROL: Final = _lines(
     # constants of the buffer
-    ("magic", "version", "cpu", "subbuf_size", "n_subbufs", "alloc_size", "overwrite"),
+    ("magic", "version", "cpu", "subbuf_size", "n_subbufs", "alloc_size", "overwrite", "rules"),
     # the writer's, touched by every event; `data_start` is the data pointer, bytes from the begin;
     # settled_bytes + offset are the bytes written
     ("offset", "data_start", "finalized", "start_reserve", "written", "settled_bytes"),
@@ -117,6 +121,37 @@ RECORD: Final = np.dtype(
 
 JOURNAL: Final = _lines(("capacity", "records"), ("edge", "head"))
 """The journal's header: how many records its ring holds, their address, how many were written."""
+
+LANE: Final = _lines(
+    # the buffer's handle; the next event, the one after the last
+    ("handle", "next", "end"),
+    # the first event that does not fit, when it comes, and the bytes of those before it
+    ("bound", "when", "promised"),
+    # 1: all events are lost until something is consumed; bytes read of the oldest sub-buffer
+    ("blocked", "taken"),
+    # padding of all sub-buffers produced, the last run of losses, when each sub-buffer was produced
+    ("padding", "last_run", "produced_at", "n_produced_at"),
+)
+"""What the simulator keeps of one CPU."""
+
+SCENE: Final = _lines(
+    # lanes that share a reader, and all their events
+    ("lanes", "n_lanes", "t_ns", "size", "sums", "n_events"),
+    # what each event takes beyond its size; whether some are too large or without bytes; the
+    # flush timer
+    ("overhead", "odd", "flush_every", "next_flush", "last_ns"),
+    # the reader
+    ("kind", "latency", "per_subbuf", "ns_per_mib", "period", "phase", "sleep", "late", "stream"),
+    # what it does, until when, for which lane
+    ("act", "due", "who", "cursor", "wakeups", "reads"),
+    # the read under way
+    ("begin", "until", "total", "left", "step"),
+    # instants that were given to it; when writers keep it from running
+    ("schedule", "n_schedule", "busy", "n_busy", "busy_at"),
+    # what is recorded
+    ("record", "runs", "n_runs", "latencies", "n_latencies"),
+)
+"""A simulation: all fields are numbers or addresses of arrays."""
 
 
 def offset_of(record: np.dtype[np.void], field: str) -> int:

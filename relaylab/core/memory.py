@@ -15,6 +15,7 @@ from relaylab.core.layout import (
     OWN,
     PAGE,
     RECORD,
+    RELAYFS,
     alloc_size,
     control_size,
 )
@@ -34,7 +35,9 @@ class ChannelMemory:
         The system refuses the memory.
     """
 
-    def __init__(self, n_cpus: int, subbuf_size: int, n_subbufs: int, overwrite: bool) -> None:
+    def __init__(
+        self, n_cpus: int, subbuf_size: int, n_subbufs: int, overwrite: bool, rules: int = RELAYFS
+    ) -> None:
         self.alloc_size = alloc_size(subbuf_size, n_subbufs)
         self.control_size = control_size(n_subbufs)
         self.n_cpus = n_cpus
@@ -42,7 +45,8 @@ class ChannelMemory:
         self.control = SharedFile("relaylab control", JOURNAL_SIZE + n_cpus * self.control_size)
         self.journal = JournalMemory(self.control)
         self.buffers = [
-            BufferMemory(self, cpu, subbuf_size, n_subbufs, overwrite) for cpu in range(n_cpus)
+            BufferMemory(self, cpu, subbuf_size, n_subbufs, overwrite, rules)
+            for cpu in range(n_cpus)
         ]
         self.data.seal()
         self.control.seal()
@@ -85,7 +89,13 @@ class BufferMemory:
     """
 
     def __init__(
-        self, files: ChannelMemory, cpu: int, subbuf_size: int, n_subbufs: int, overwrite: bool
+        self,
+        files: ChannelMemory,
+        cpu: int,
+        subbuf_size: int,
+        n_subbufs: int,
+        overwrite: bool,
+        rules: int,
     ) -> None:
         self.files: ChannelMemory | None = files
         self.journal = files.journal
@@ -97,7 +107,7 @@ class BufferMemory:
         self.listeners = self.own_pages.bytes[PAGE:].view(LISTENER)
         self.handle = self.own_pages.address
         self.padding, self.commit = arrays_in(self.control_pages, n_subbufs)
-        self._describe(cpu, subbuf_size, n_subbufs, overwrite)
+        describe(self.control, cpu, subbuf_size, n_subbufs, overwrite, rules)
         self._link(self.data, n_subbufs)
 
     def checkpoint(self) -> tuple[NDArray[np.uint8], ...]:
@@ -121,19 +131,6 @@ class BufferMemory:
         assert self.data is not None, "a released buffer has no state"
         return self.control_pages.bytes, self.own_pages.bytes, self.data.bytes
 
-    def _describe(self, cpu: int, subbuf_size: int, n_subbufs: int, overwrite: bool) -> None:
-        constants = {
-            "magic": MAGIC,
-            "version": ABI_VERSION,
-            "cpu": cpu,
-            "subbuf_size": subbuf_size,
-            "n_subbufs": n_subbufs,
-            "alloc_size": alloc_size(subbuf_size, n_subbufs),
-            "overwrite": int(overwrite),
-        }
-        for name, value in constants.items():
-            self.control[name] = value
-
     def _link(self, data: Pages, n_subbufs: int) -> None:
         control = self.control_pages.address
         addresses = {
@@ -153,6 +150,29 @@ class BufferMemory:
         """Free the bytes, as soon as nobody has a view of them."""
         self.data = None
         self.files = None
+
+
+def describe(
+    control: NDArray[np.void],
+    cpu: int,
+    subbuf_size: int,
+    n_subbufs: int,
+    overwrite: bool,
+    rules: int,
+) -> None:
+    """Write the constants of a buffer into its control block."""
+    constants = {
+        "magic": MAGIC,
+        "version": ABI_VERSION,
+        "cpu": cpu,
+        "subbuf_size": subbuf_size,
+        "n_subbufs": n_subbufs,
+        "alloc_size": alloc_size(subbuf_size, n_subbufs),
+        "overwrite": int(overwrite),
+        "rules": rules,
+    }
+    for name, value in constants.items():
+        control[name] = value
 
 
 def arrays_in(

@@ -7,10 +7,14 @@ from typing import Any, Final
 
 from numba import types
 
-from relaylab.core import desk, fastcall, operations, run
+from relaylab.core import arrivals, desk, fastcall, operations, run, simulate
 from relaylab.core.jit import entry
 
 _I = types.int64
+_TIMES = types.Array(types.int64, 1, "C", readonly=True)
+_SIZES = types.Array(types.uint32, 1, "C", readonly=True)
+_CPUS = types.Array(types.uint16, 1, "C", readonly=True)
+_WORDS = types.Array(types.int64, 1, "C")
 _EVENT = types.Array(types.uint8, 1, "C", readonly=True)
 
 SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
@@ -37,6 +41,12 @@ SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "here": (operations.here, (_I,)),
     "produce": (run.produce, (_I,) * 9),
     "drain": (run.drain, (_I,) * 6),
+    "sum_blocks": (arrivals.sum_blocks, (_SIZES, _WORDS)),
+    "part_by_cpu": (
+        arrivals.part_by_cpu,
+        (_TIMES, _CPUS, _SIZES, _WORDS, _WORDS, types.Array(types.uint32, 1, "C"), _WORDS),
+    ),
+    "simulate": (simulate.simulate, (_I,)),
     "serve": (desk.serve, (_I,) * 4),
     "join": (desk.join, (_I,) * 4),
     "leave": (desk.leave, (_I,)),

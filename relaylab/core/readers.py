@@ -7,7 +7,7 @@ from typing import Any
 from relaylab.core.atomics import exchange, load_acquire, store_release
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
-from relaylab.core.layout import CONTROL, OWN, offset_of
+from relaylab.core.layout import CONTROL, OWN, RELAYFS, offset_of
 from relaylab.core.listeners import raise_all
 from relaylab.core.locks import EDGE, enter_edge, leave_edge
 from relaylab.core.system import lower_eventfd
@@ -55,7 +55,7 @@ def _consume(buf: Any, own: Any, count: int) -> None:
     before = buf.produced - buf.consumed
     ends_full_state = is_full(buf)
     was_unfull = buf.unfull
-    if ends_full_state:
+    if ends_full_state and buf.rules == RELAYFS:
         buf.unfull = 1
     counted = min(max(count, 0), before)
     store_release(own.control + _CONSUMED, buf.consumed + counted)

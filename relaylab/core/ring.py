@@ -18,7 +18,7 @@ from relaylab.core.clients import PYTHON, RESERVE_OUT_OF_RANGE, answer_notice, a
 from relaylab.core.desk import answer_all
 from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
-from relaylab.core.layout import CONTROL, offset_of
+from relaylab.core.layout import CONTROL, LINUX, RELAYFS, offset_of
 from relaylab.core.locks import EDGE, enter_edge, leave_edge
 from relaylab.core.readers import is_full, wake_reader
 from relaylab.core.system import thread_id
@@ -76,7 +76,7 @@ def write_fitting(buf: Any, own: Any, events: int, length: int, count: int) -> i
     """
     if length == 0 or buf.finalized != 0 or length > buf.subbuf_size - buf.start_reserve:
         return 0
-    fitting = min(count, (buf.subbuf_size - buf.offset) // length)
+    fitting = min(count, max(buf.subbuf_size - buf.offset, 0) // length)
     target = own.bytes + buf.data_start + buf.offset
     offset = buf.offset
     written = buf.written
@@ -87,6 +87,26 @@ def write_fitting(buf: Any, own: Any, events: int, length: int, count: int) -> i
         buf.offset = offset
         buf.written = written
     return int(fitting)
+
+
+@njit()
+def place(buf: Any, count: int, n_bytes: int) -> None:
+    """As so many writes that need no switch, `n_bytes` in all, without copying: virtual time."""
+    buf.offset += n_bytes
+    buf.written += count
+
+
+@njit()
+def loses_all(buf: Any) -> bool:
+    """Whether every event that has bytes is lost until something is consumed."""
+    return bool(is_full(buf) and buf.unfull == 0 and buf.offset >= buf.subbuf_size)
+
+
+@njit()
+def lose(buf: Any, count: int, n_bytes: int) -> None:
+    """As so many writes of `n_bytes` in all while it `loses_all`, none of them too large."""
+    buf.lost_full += count
+    buf.lost_bytes += n_bytes
 
 
 @njit()
@@ -118,7 +138,10 @@ def _refuse(buf: Any, own: Any, length: int) -> int:
     """Why an event cannot even be tried, or 0. Tested before anything changes."""
     if buf.finalized != 0:
         return CLOSED
-    if length > buf.subbuf_size - buf.start_reserve:
+    largest = buf.subbuf_size
+    if buf.rules == RELAYFS:
+        largest -= buf.start_reserve
+    if length > largest:
         losses.count(buf, own, length, losses.TOO_LARGE)
         return TOO_LARGE
     return 0
@@ -182,9 +205,12 @@ def switch(buf: Any, own: Any, length: int) -> int:
         own.cause = losses.UNFULL
         n = buf.n_subbufs
         return _advance(buf, own, (buf.produced - 1) % n, 0)
-    if full:
+    if full and (buf.rules == RELAYFS or buf.offset > buf.subbuf_size):
         own.cause = losses.FULL
         return 0
+    if buf.rules == LINUX and buf.offset > buf.subbuf_size:  # closed by an event that was lost
+        own.cause = losses.FULL
+        return _advance(buf, own, (buf.produced - 1) % buf.n_subbufs, length)
     old = buf.produced % buf.n_subbufs
     padding = u32_at(own.padding, buf.n_subbufs)
     padding[old] = buf.subbuf_size - buf.offset
@@ -202,7 +228,10 @@ def _produce(buf: Any, own: Any, old: int) -> int:
     """Count sub-buffer `old` as produced; go on to the next one unless that filled the buffer."""
     padding = u32_at(own.padding, buf.n_subbufs)
     enter_edge(own.control + EDGE)
-    _move_offset(buf, buf.subbuf_size)
+    ended = buf.subbuf_size
+    if buf.rules == LINUX:
+        ended += 1  # closed: nothing fits any more, not even an event without bytes
+    _move_offset(buf, ended)
     # after the bytes: who sees the count sees what it counts
     store_release(own.control + _PRODUCED, buf.produced + 1)
     unconsumed = buf.produced - buf.consumed

@@ -142,7 +142,8 @@ def relay_open(
     fs
         The file system, if no parent is given; None for the process's default one.
     rules
-        "relayfs": as in 2005.
+        "relayfs": as in 2005. "linux": as in today's kernel: each event that finds the buffer full
+        tries again, and the first one after a sub-buffer was consumed is not lost.
 
     Raises
     ------

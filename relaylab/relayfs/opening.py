@@ -9,11 +9,9 @@ from typing import Any
 from relaylab.channel import Channel, ChannelBuffer, arguments
 from relaylab.channel.callbacks import Client, register
 from relaylab.core.memory import ChannelMemory
-from relaylab.errors import ConfigError, ResourceError
+from relaylab.errors import ResourceError
 from relaylab.relayfs import names
 from relaylab.relayfs.filesystem import Directory, RelayFS
-
-RULES = ("relayfs",)
 
 
 def open_channel(
@@ -29,8 +27,7 @@ def open_channel(
     """Check everything, then begin the buffers in ascending order; undo all if that fails."""
     shape = arguments.shape(subbuf_size, n_subbufs)
     overwriting = arguments.flag("overwrite", overwrite)
-    if rules not in RULES:
-        raise ConfigError("rules", passed=rules, allowed=", ".join(map(repr, RULES)))
+    followed = arguments.rules(rules)
     digits = len(str(fs.n_cpus - 1))
     base = names.checked("base", base, extra=digits, may_be_empty=True)
     directory = fs.directory(parent)
@@ -38,7 +35,7 @@ def open_channel(
     for name in files:
         fs.refuse_existing(directory, name)
     client = register(callbacks, shape[0])
-    memory = _allocate(fs.n_cpus, shape, overwriting)
+    memory = _allocate(fs.n_cpus, shape, overwriting, followed)
     buffers = [
         ChannelBuffer(f"{directory.path}{name}", part, client, partial(fs.remove, directory, name))
         for name, part in zip(files, memory.buffers, strict=True)
@@ -47,6 +44,7 @@ def open_channel(
         base,
         buffers,
         overwrite=overwriting,
+        rules=rules,
         shape=shape,
         callbacks=callbacks,
         client=client,
@@ -58,9 +56,9 @@ def open_channel(
     return channel
 
 
-def _allocate(n_cpus: int, shape: tuple[int, int], overwrite: bool) -> ChannelMemory:
+def _allocate(n_cpus: int, shape: tuple[int, int], overwrite: bool, rules: int) -> ChannelMemory:
     try:
-        return ChannelMemory(n_cpus, *shape, overwrite)
+        return ChannelMemory(n_cpus, *shape, overwrite, rules)
     except (OSError, MemoryError) as error:
         number = getattr(error, "errno", None) or ENOMEM
         hints = {
