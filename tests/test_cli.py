@@ -307,3 +307,20 @@ def test_lab_that_cannot_copy_says_where_to(
     taken.write_text("")
     assert main(["lab", "--to", str(taken)]) == 2
     assert str(taken) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--preset", "no such lesson"], "The event lost at unfull"),
+        (["--preset", "lttng", "--scenario", "mine.json"], "--preset and --scenario"),
+        (["trace.csv", "--preset", "lttng"], "TRACE and --preset"),
+        (["--scenario", "nowhere.json"], "nowhere.json"),
+        (["--attach", "cpu0", "--virtual"], "only looks on"),
+    ],
+)
+def test_a_demo_of_something_that_is_not_there_is_refused_before_anything_starts(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--no-browser", *words]) == 2
+    assert told in capsys.readouterr().err

@@ -18,6 +18,8 @@ examples:
   relaylab demo                                 the recorded trace, in the browser
   relaylab demo mytrace.csv.gz --speed 0.1      a trace of your own, ten times slower
   relaylab demo --subbuf-size 64k --n-subbufs 2 few large sub-buffers: watch it lose events
+  relaylab demo --wall --preset unfull          a lesson for the projector
+  relaylab demo --virtual                       step by step, in both directions
   relaylab demo --no-browser --port 8866        only print the address
   relaylab demo --attach /run/user/1000/relaylab/fs-4711-5c0ffee5/cpu0
                                                 watch a channel of another process"""
@@ -35,6 +37,20 @@ def register(subparsers: Subparsers) -> None:
         examples=_EXAMPLES,
     )
     add_trace(parser)
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="begin with this preset of the menu; a part of its name suffices",
+    )
+    parser.add_argument(
+        "--scenario", metavar="FILE", help="begin with a scenario that was saved, or a link to one"
+    )
+    parser.add_argument(
+        "--virtual", action="store_true", help="begin in virtual time, before the first event"
+    )
+    parser.add_argument(
+        "--wall", action="store_true", help="the layout for a projector: caption and map large"
+    )
     channel = parser.add_argument_group("channel")
     channel.add_argument(
         "--subbuf-size",
@@ -65,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if args.attach is not None:
         _refuse_the_rest(args)
         return serve_attached(args)
+    _refuse_two_workloads(args)
     if args.trace is not None:
         load_trace(args)  # a trace that cannot be read is told here, not on the page
     environment = to_environment(
@@ -74,6 +91,10 @@ def run(args: argparse.Namespace) -> int:
         n_subbufs=args.n_subbufs,
         overwrite=args.overwrite,
         speed=args.speed,
+        preset=args.preset,
+        scenario=args.scenario,
+        virtual=args.virtual,
+        wall=args.wall,
     )
     return _serve(environment, args)
 
@@ -100,16 +121,33 @@ def serve_attached(args: argparse.Namespace) -> int:
     from relaylab.lab.options import to_environment
 
     path = find([args.attach])[0].path
-    return _serve(to_environment(attach=path), args)
+    wall = getattr(args, "wall", False)  # `relaylab lab` has none
+    return _serve(to_environment(attach=path, wall=wall), args)
+
+
+def _refuse_two_workloads(args: argparse.Namespace) -> None:
+    from relaylab.errors import ConfigError
+
+    given = {"TRACE": args.trace, "--preset": args.preset, "--scenario": args.scenario}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ConfigError(
+            "each of these has a workload of its own",
+            passed=" and ".join(named),
+            allowed="one of TRACE, --preset and --scenario",
+        )
 
 
 def _refuse_the_rest(args: argparse.Namespace) -> None:
     from relaylab.errors import ConfigError
 
-    given = args.trace, args.subbuf_size, args.n_subbufs, args.overwrite or None, args.event_size
+    given = (
+        *(args.trace, args.event_size, args.preset, args.scenario),
+        *(args.subbuf_size, args.n_subbufs, args.overwrite or None, args.virtual or None),
+    )
     if args.speed != 1.0 or any(value is not None for value in given):
         raise ConfigError(
-            "--attach only looks on: it takes no trace, size, mode or speed",
+            "--attach only looks on: it takes no trace, preset, size, mode, time or speed",
             passed=args.attach,
             hint="Leave the other options out.",
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any, Final, Protocol
 
+from relaylab.errors import ConfigError
 from relaylab.lab import presets
 from relaylab.lab.presets import YOURS
 from relaylab.lab.scenario import Scenario
@@ -38,6 +39,30 @@ class Library:
         return [
             (title, len(list(run))) for title, run in groupby(one.group for one in self.scenarios)
         ]
+
+    def find(self, name: str) -> int:
+        """The index of the scenario of this name, or of the only one whose name has it in it.
+
+        Upper and lower case are the same.
+
+        Raises
+        ------
+        ConfigError
+            There is none, or there are several.
+        """
+        wanted = str(name).strip().casefold()
+        names = [one.name.casefold() for one in self.scenarios]
+        if wanted in names:
+            return names.index(wanted)
+        found = [i for i, one in enumerate(names) if wanted and wanted in one]
+        if len(found) == 1:
+            return found[0]
+        of = found or range(len(names))
+        raise ConfigError(
+            "preset" if not found else "preset: several have this in their names",
+            passed=name,
+            allowed=", ".join(repr(self.scenarios[i].name) for i in of),
+        )
 
     def add(self, scenario: Scenario) -> int:
         """Put a scenario at the end, in place of one of the user's of that name; its index."""

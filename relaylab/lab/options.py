@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from relaylab.lab.attached import AttachedChannel
+from relaylab.lab.library import Library
+from relaylab.lab.scenario import is_link, scenario_of
 from relaylab.lab.settings import Settings
 from relaylab.workload import load
 
@@ -21,30 +23,46 @@ def to_environment(
     overwrite: bool = False,
     speed: float = 1.0,
     attach: str | None = None,
+    preset: str | None = None,
+    scenario: str | None = None,
+    virtual: bool = False,
+    wall: bool = False,
 ) -> dict[str, str]:
     """The environment variable that makes `from_environment` return these options.
+
+    What cannot be opened is told here, not on the page.
 
     Raises
     ------
     ConfigError
-        A size or count that is not allowed.
+        A size or count that is not allowed, no such preset, or a scenario that is none.
     FileError
-        There is no such relay file.
+        There is no such relay file, or no such scenario.
     ResourceError
         The relay file cannot be opened now.
     """
     if attach is not None:
-        AttachedChannel(attach).close()  # what cannot be opened is told here, not on the page
-        return {VARIABLE: json.dumps({"attach": str(Path(attach).absolute())})}
+        AttachedChannel(attach).close()
+        seen = {"attach": str(Path(attach).absolute()), **({"wall": True} if wall else {})}
+        return {VARIABLE: json.dumps(seen)}
     sizes = {"subbuf_size": subbuf_size, "n_subbufs": n_subbufs}
     given: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
     Settings(**given)
+    if preset is not None:
+        library = Library([])
+        given["preset"] = library.scenarios[library.find(preset)].name
+    if scenario is not None:
+        found = scenario_of(scenario)
+        found.workload(found.settings.n_cpus)  # its trace may not be here
+        if not is_link(scenario):
+            scenario = str(Path(scenario).expanduser().resolve())
+        given["scenario"] = scenario
     if trace is not None:
         given["workload"] = str(Path(trace).expanduser().resolve())
         if event_size is not None:
             given["event_size"] = event_size
-    if overwrite:
-        given["overwrite"] = True
+    switches = {"overwrite": overwrite, "virtual": virtual, "wall": wall}
+    given |= {name: True for name, is_on in switches.items() if is_on}
     if speed != 1.0:
         given["speed"] = speed
     return {VARIABLE: json.dumps(given)}
@@ -54,7 +72,8 @@ def from_environment() -> dict[str, Any]:
     """Keyword arguments for `Workbench`; empty outside ``relaylab demo``."""
     options: dict[str, Any] = json.loads(os.environ.get(VARIABLE, "{}"))
     if "attach" in options:
-        return {"channel": AttachedChannel(options["attach"])}
+        path = options.pop("attach")
+        return options | {"channel": AttachedChannel(path)}
     if "event_size" in options:
         size = options.pop("event_size")
         options["workload"] = load(options["workload"], event_size=size)

@@ -304,6 +304,11 @@ class Scenario:
 _AGAIN: Final = "Copy the whole link again."
 
 
+def is_link(text: str) -> bool:
+    """Whether this has a scenario in it, rather than being the path of one."""
+    return _IN_LINK.search(text.strip()) is not None
+
+
 def scenario_of(
     text: "Scenario | str | os.PathLike[str]",
 ) -> Scenario:
@@ -316,7 +321,7 @@ def scenario_of(
     """
     if isinstance(text, Scenario):
         return text
-    if isinstance(text, str) and _IN_LINK.search(text.strip()):
+    if isinstance(text, str) and is_link(text):
         return Scenario.from_link(text)
     try:
         return Scenario.load(text)

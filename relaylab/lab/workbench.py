@@ -76,6 +76,12 @@ class Workbench(Driving, widgets.VBox):
         Who drains the channel. None: as suits the workload.
     scenario : Scenario, str or path-like, optional
         What to show instead: a scenario, a link to one, or the path of its file.
+    preset : str, optional
+        What to show instead: the preset of this name, or the only one with this in its name.
+    virtual : bool, optional
+        Begin in virtual time, or in real time. None: as the preset says.
+    wall : bool
+        Begin in the layout for a projector: caption and map large.
     caption : str, optional
         What the caption says at first. None: what was opened.
 
@@ -105,13 +111,20 @@ class Workbench(Driving, widgets.VBox):
         speed: float | None = None,
         reader: ReaderModel | None = None,
         scenario: Scenario | str | os.PathLike[str] | None = None,
+        preset: str | None = None,
+        virtual: bool | None = None,
+        wall: bool = False,
         caption: str | None = None,
     ) -> None:
-        self._library = Library(_first_presets(workload, scenario))
+        self._library = Library(_first_presets(workload, scenario, preset))
         self._controls = Controls(self._library.scenarios)
+        if preset is not None:
+            self._controls.offer(self._library.scenarios, self._library.find(preset))
         self._view = View(preset_groups=self._library.groups)
         super().__init__([self._controls, self._view])
         self.add_class("rl-workbench")
+        if wall:
+            self.add_class("rl-wall")
         self._is_showing = False
         self._session = Session(self._view.send, self._show_status, self._show_time)
         self._view.on_msg(self._take_message)
@@ -131,6 +144,7 @@ class Workbench(Driving, widgets.VBox):
                     n_cpus=n_cpus,
                     overwrite=overwrite,
                     speed=speed,
+                    virtual=virtual,
                 )
             for text in [*self._library.wrong, *([] if caption is None else [caption])]:
                 self._session.do("say", text=text, hold=True)
@@ -583,11 +597,14 @@ def _question(run: Any) -> Question | None:
 def _first_presets(
     workload: Workload | str | os.PathLike[str] | None,
     scenario: Scenario | str | os.PathLike[str] | None,
+    preset: str | None,
 ) -> list[Scenario]:
     """What the program asked for, before what comes along."""
+    if sum(given is not None for given in (workload, scenario, preset)) > 1:
+        raise ConfigError(
+            "a scenario, or preset, has a workload of its own", hint="Give one of these only."
+        )
     if scenario is not None:
-        if workload is not None:
-            raise ConfigError("a scenario has a workload of its own", hint="Give one of the two.")
         return [dataclasses.replace(scenario_of(scenario), group=presets.YOURS)]
     if workload is None:
         return []
