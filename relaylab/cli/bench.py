@@ -49,18 +49,24 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--rounds", passed=args.rounds, allowed="1 or more")
     figures = []
     if not args.json:
-        print(_line("figure", "relaylab", "peer", "ratio or difference", "goal"))
+        print(heading())
     every = chain(measure.all_figures(args.rounds), measure_readers.all_figures(args.rounds))
     for figure in every:
         figures.append(figure)
         if not args.json:
-            print(_row(figure), flush=True)
+            print(row(figure), flush=True)
     if args.json:
         print(json.dumps([asdict(figure) | {"good": figure.good} for figure in figures], indent=2))
     return 0
 
 
-def _row(figure: "Figure") -> str:
+def heading() -> str:
+    """What stands above the figures."""
+    return _line("figure", "relaylab", "peer", "ratio or difference", "goal")
+
+
+def row(figure: "Figure") -> str:
+    """A figure as a line of the table."""
     sign = ">=" if figure.at_least else "<="
     compared = f"{figure.value:.2f}"
     if not figure.peer_name or figure.value == figure.engine - figure.peer:
