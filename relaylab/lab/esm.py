@@ -23,7 +23,9 @@ _ORDER = (
     "totals",
     "inspector",
     "code",
+    "timetools",
     "transport",
+    "exports",
     "pending",
     "inputs",
     "readers",
@@ -51,5 +53,5 @@ def view_module() -> str:
 
 def view_css() -> str:
     """The workbench's style sheet."""
-    sheets = (_HERE / f"{name}.css" for name in ("workbench", "code"))
+    sheets = (_HERE / f"{name}.css" for name in ("workbench", "time", "code"))
     return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)

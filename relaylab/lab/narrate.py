@@ -34,7 +34,7 @@ def narrate(
     move = timeline.last
     if move is None:
         return "Virtual time, before the first event. Step or play."
-    parts = [_told(timeline, move, happened), describe(happened)]
+    parts = [_told(timeline, move, happened), describe(_untold(move, happened))]
     if before is not None and len(before):
         parts.append(f"Before that: {describe(before)}")
     return " ".join(part for part in parts if part)
@@ -46,6 +46,13 @@ def _told(timeline: Timeline, move: Move, happened: NDArray[np.void]) -> str:
     if move.kind is MoveKind.COMMIT:
         return _commit(timeline, move)
     return f"The reader is through with sub-buffer {move.subbuf} of CPU {move.cpu}."
+
+
+def _untold(move: Move, happened: NDArray[np.void]) -> NDArray[np.void]:
+    """The records without the one that says no more than the move itself."""
+    if move.kind is not MoveKind.CONSUME:
+        return happened
+    return happened[(happened["kind"] != Kind.CONSUMED) | (happened["value"] != 1)]
 
 
 def _event(timeline: Timeline, move: Move, happened: NDArray[np.void]) -> str:

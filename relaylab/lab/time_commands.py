@@ -99,6 +99,7 @@ class TimeCommands:
             "stop_at": str(self._stop_at),
             "ab": self._marks.told(0 if run is None else run.n_events),
             "pointed_s": self._pointed_s,
+            "between": run is not None and run.is_virtual and run.timeline.is_between,
         }
 
     # Commands ------------------------------------------------------------------------------------

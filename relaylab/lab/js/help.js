@@ -10,14 +10,17 @@ const VIEWS = [
   ["Full", "All sub-buffers wait to be read: events are lost until the reader consumes one. The first event after that is lost too (at unfull)."],
   ["Overwrite", "A flight recorder loses nothing new, but writes over what nobody read (O, crossed)."],
   ["Readers", "In this process or as processes of their own, which open, map and read the files like any other program. One that consumes makes room for the writers; where it reads, a cell is green with an r. One that only watches leaves everything as it is; where it looks, a cell has a green frame and an eye. What it was too slow for is counted as skipped."],
-  ["Virtual time", "The same engine, one event at a time, in both directions. Each line on the bar is a place where losses begin."],
+  ["Virtual time", "The same engine, one event or one transition at a time, in both directions. A transition is an event that changes more than the fill level, a late commit, or a sub-buffer that the reader is through with. Each line on the bar is a place where losses begin."],
 ];
 
 /** @type {[string, string][]} */
 const KEYS = [
   ["Arrow keys", "on the map: select a sub-buffer; on the bar: one event back or on"],
-  [". and ,", "on the map: step one event on, one back"],
-  ["Space", "on the map: play or pause"],
+  [". and ,", "on the map or the bar: step one event on, one back"],
+  ["] and [", "on the map or the bar: to the next transition, to the one before"],
+  ["> and <", "on the map or the bar: to where losses begin next, where they began before"],
+  ["a and b", "on the map or the bar: mark this moment as A or B; A and B go there"],
+  ["Space", "on the map or the bar: play or pause"],
   ["Home, End, Page keys", "on the bar: begin, end, a twentieth of all events"],
   ["c", "on the map: show or hide the code that ran in the last step of virtual time"],
   ["?", "on the map: this help"],

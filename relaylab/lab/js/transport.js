@@ -1,14 +1,32 @@
 /**
- * Play, pause, step and the scrub bar.
+ * Play, pause, the steps and the scrub bar.
  */
 
 import { VIRTUAL } from "./frame.js";
 import { grouped, make, setText } from "./dom.js";
+import { TimeTools } from "./timetools.js";
 
-/** @type {[string, Record<string, unknown>]} */
-export const STEP_ON = ["move", { by: 1 }];
-/** @type {[string, Record<string, unknown>]} */
-export const STEP_BACK = ["move", { by: -1 }];
+/** @typedef {[string, Record<string, unknown>?]} Command */
+
+/** @type {Record<string, Command>} */
+const MOVES = {
+  step: ["move", { by: 1 }],
+  back: ["move", { by: -1 }],
+  stepTransition: ["step", { by: "transition", count: 1 }],
+  backTransition: ["step", { by: "transition", count: -1 }],
+  nextLoss: ["go_to_loss", { by: 1 }],
+  lossBefore: ["go_to_loss", { by: -1 }],
+};
+
+/** What the keys do on the map and on the bar. @type {Record<string, Command>} */
+const TIME_KEYS = {
+  ".": MOVES.step, ",": MOVES.back,
+  "]": MOVES.stepTransition, "[": MOVES.backTransition,
+  ">": MOVES.nextLoss, "<": MOVES.lossBefore,
+  " ": ["toggle"],
+  a: ["set_mark", { name: "a" }], b: ["set_mark", { name: "b" }],
+  A: ["go_to_mark", { name: "a" }], B: ["go_to_mark", { name: "b" }],
+};
 
 export class Transport {
   /** @param {(command: string, values?: Record<string, unknown>) => void} command */
@@ -19,24 +37,35 @@ export class Transport {
     this.room = 0;
     /** @type {number[]} */
     this.marks = [];
-    const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {[string, Record<string, unknown>?]} */ what) => {
+    /** For whoever else has the focus. @type {Record<string, () => void>} */
+    this.keys = Object.fromEntries(Object.entries(TIME_KEYS).map(([key, what]) => [key, () => command(...what)]));
+    const button = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ title, /** @type {Command} */ what) => {
       const element = make("button", { type: "button", class: name, title }, [label]);
       element.addEventListener("click", () => command(...what));
       return element;
     };
     this.play = button("rl-play", "Play", "Let time run (Space)", ["play"]);
-    this.pause = button("rl-pause", "Pause", "Hold writers and readers (Space)", ["pause"]);
-    this.back = button("rl-step-back", "‹ Step back", "One event back, in virtual time (,)", STEP_BACK);
-    this.step = button("rl-step", "Step ›", "One event on, in virtual time (.)", STEP_ON);
+    this.pause = button("rl-pause", "Pause", "Hold writers and readers, or virtual time (Space)", ["pause"]);
+    this.moves = [
+      button("rl-step-transition-back", "« Transition", "To the transition before, in virtual time ([)", MOVES.backTransition),
+      button("rl-step-back", "‹ Event", "One event back, in virtual time (,)", MOVES.back),
+      button("rl-step", "Event ›", "One event on, in virtual time (.)", MOVES.step),
+      button("rl-step-transition", "Transition »", "To the next transition, in virtual time (])", MOVES.stepTransition),
+      button("rl-loss-back", "‹ Loss", "To where losses began before this, in virtual time (<)", MOVES.lossBefore),
+      button("rl-loss-next", "Loss ›", "To where losses begin next, in virtual time (>)", MOVES.nextLoss),
+    ];
+    this.tools = new TimeTools(command);
     this.handle = make("i", { class: "rl-handle" });
     this.ticks = make("canvas", { class: "rl-marks" });
     this.scrub = make("div", {
       class: "rl-scrub", role: "slider", tabindex: "0", "aria-label": "Position in the workload, events",
       "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0",
-    }, [this.ticks, this.handle]);
+    }, [this.ticks, ...this.tools.flags, this.handle]);
     this.where = make("span", { class: "rl-where" });
     this.element = make("div", { class: "rl-transport", role: "group", "aria-label": "Time" }, [
-      this.play, this.pause, this.back, this.step, this.scrub, this.where,
+      make("div", { class: "rl-time-row" }, [this.play, this.pause, ...this.moves, make("span", { class: "rl-grow" }), ...this.tools.controls]),
+      make("div", { class: "rl-time-row" }, [this.scrub, this.where]),
+      this.tools.line,
     ]);
     this.scrub.addEventListener("keydown", (event) => this.#key(event));
     this.scrub.addEventListener("pointerdown", (event) => {
@@ -55,10 +84,11 @@ export class Transport {
     this.isVirtual = (frame.flags & VIRTUAL) !== 0;
     const isOpen = frame.status !== "closed" && frame.status !== "error";
     // Not by what was painted last: Pause must be there the moment Play was pressed.
-    for (const button of [this.play, this.pause, this.step, this.back]) button.disabled = !isOpen || !count;
+    for (const button of [this.play, this.pause, ...this.moves]) button.disabled = !isOpen || !count;
     this.play.setAttribute("aria-pressed", String(frame.status === "running"));
     this.pause.setAttribute("aria-pressed", String(frame.status === "paused"));
     this.scrub.setAttribute("aria-disabled", String(!isOpen || !count));
+    this.tools.paint(frame, isOpen);
     if (marks || count !== this.count) {
       this.marks = marks ?? this.marks;
       this.count = count;
@@ -68,7 +98,8 @@ export class Transport {
     this.handle.style.transform = `translateX(${(share * this.room).toFixed(1)}px)`;
     this.scrub.setAttribute("aria-valuemax", String(count));
     this.scrub.setAttribute("aria-valuenow", String(position));
-    const text = count ? `event ${grouped(position)} of ${grouped(count)}` : "no workload";
+    const after = frame.text.between ? "after event" : "event";
+    const text = count ? `${after} ${grouped(position)} of ${grouped(count)}` : "no workload";
     this.scrub.setAttribute("aria-valuetext", text);
     setText(this.where, this.isVirtual ? `${text}, ${(frame.tS * 1000).toFixed(3)} ms` : text);
   }
@@ -98,13 +129,14 @@ export class Transport {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isChord(event)) return;
     // Relative to where the session is: what is painted here may be older than the key before.
     /** @type {Record<string, () => void>} */
     const keys = {
+      ...this.keys,
       Home: () => this.#go(0), End: () => this.#go(1),
-      ArrowLeft: () => this.command(...STEP_BACK), ArrowDown: () => this.command(...STEP_BACK),
-      ArrowRight: () => this.command(...STEP_ON), ArrowUp: () => this.command(...STEP_ON),
+      ArrowLeft: this.keys[","], ArrowDown: this.keys[","],
+      ArrowRight: this.keys["."], ArrowUp: this.keys["."],
       PageDown: () => this.command("move", { pages: -1 }), PageUp: () => this.command("move", { pages: 1 }),
     };
     if (!(event.key in keys)) return;
@@ -117,4 +149,9 @@ export class Transport {
   #go(share) {
     this.command("scrub", { share });
   }
+}
+
+/** Whether a key is pressed together with Ctrl, Alt or Meta: then it is the browser's. AltGr only makes a character. @param {KeyboardEvent} event */
+export function isChord(event) {
+  return (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph");
 }

@@ -8,6 +8,7 @@ import { CodePanel } from "./code.js";
 import { Crosshair } from "./crosshair.js";
 import { make, setText } from "./dom.js";
 import { ATTACHED, FULL, VIRTUAL, decodeFrame } from "./frame.js";
+import { Exports, download } from "./exports.js";
 import { Help } from "./help.js";
 import { Inputs } from "./inputs.js";
 import { Inspector } from "./inspector.js";
@@ -23,7 +24,7 @@ import { Series } from "./series.js";
 import { Share } from "./share.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
-import { STEP_BACK, STEP_ON, Transport } from "./transport.js";
+import { Transport, isChord } from "./transport.js";
 
 const SILENT_MS = 4000;
 const CAPTION_READ_EVERY_MS = 2000;
@@ -83,6 +84,7 @@ class View {
       () => this.#repaint());
     this.mapText = new MapText();
     this.transport = new Transport((what, values) => this.command(what, values));
+    this.exports = new Exports((what, values) => this.command(what, values));
     this.series = new Series();
     this.crosshair = new Crosshair(this.series, (seconds) => this.goTo(seconds * 1e9));
     this.journal = new Journal(
@@ -148,6 +150,7 @@ class View {
       this.series.element,
       make("div", { class: "rl-below" }, [this.totals.element, this.journal.element, this.inspector.element]),
     );
+    this.places.menu.append(this.exports.element);
     el.append(this.parts);
     this.map.element.dataset.frames = "0";
     this.map.element.dataset.state = "{}";
@@ -236,6 +239,7 @@ class View {
     if (message.kind === "frame") this.#take(decodeFrame(buffers[0]));
     else if (message.kind === "beat") this.#beat(message.status);
     else if (message.kind === "busy") this.#begin(message.caption);
+    else if (message.kind === "file") { if (message.view === this.name) download(message.name, message.type, /** @type {any} */ (buffers[0])); }
     else if (message.kind === "bokeh") this.gotScript?.(buffers[0]);
     else if (message.kind === "link" && message.view === this.name) this.share.takeLink(message.link);
     else if (message.kind === "preset" && message.view === this.name) this.share.takeFile(message.name, message.text);
@@ -382,9 +386,7 @@ class View {
   #key(event) {
     /** @type {Record<string, () => void>} */
     const keys = {
-      ".": () => this.command(...STEP_ON),
-      ",": () => this.command(...STEP_BACK),
-      " ": () => this.command("toggle"),
+      ...this.transport.keys,
       "?": () => this.help.show(),
       c: () => this.code.toggle(),
       Enter: () => this.map.move(0, 0),
@@ -394,8 +396,8 @@ class View {
       ArrowDown: () => this.map.move(1, 0),
     };
     // JupyterLab's command mode must not see keys that were meant for the map.
-    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-    if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isChord(event)) event.stopPropagation();
+    if (!(event.key in keys) || isChord(event)) return;
     event.preventDefault();
     keys[event.key]();
   }
