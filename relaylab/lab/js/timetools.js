@@ -7,8 +7,8 @@ import { make, setText } from "./dom.js";
 
 /** @type {[string, string][]} */
 const SPEEDS = [
-  ["", "by rate"], ["1", "real time"], ["0.3", "3/10"], ["0.1", "1/10"], ["0.03", "3/100"],
-  ["0.01", "1/100"], ["0.003", "3/1000"], ["0.001", "1/1000"],
+  ["", "by rate"], ["1", "real time"],
+  ...[2, 5, 10, 20, 50, 100, 200, 500, 1000].map((slower) => /** @type {[string, string]} */ ([String(1 / slower), `${slower}× slower`])),
 ];
 
 /** @type {[string, string][]} */
