@@ -52,7 +52,10 @@ def _untold(move: Move, happened: NDArray[np.void]) -> NDArray[np.void]:
     """The records without the one that says no more than the move itself."""
     if move.kind is not MoveKind.CONSUME:
         return happened
-    return happened[(happened["kind"] != Kind.CONSUMED) | (happened["value"] != 1)]
+    rest: NDArray[np.void] = happened[
+        (happened["kind"] != Kind.CONSUMED) | (happened["value"] != 1)
+    ]
+    return rest
 
 
 def _event(timeline: Timeline, move: Move, happened: NDArray[np.void]) -> str:
