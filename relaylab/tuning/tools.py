@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, Final, NamedTuple
 
+from relaylab.core.layout import alloc_size
 from relaylab.errors import ConfigError
 
 PAGE: Final = 4096
@@ -49,6 +50,10 @@ class Tool(ABC):
         Bytes that its ring adds to the payload of an event.
     subbuf_header : int
         Bytes at the beginning of each of its sub-buffers.
+    is_late : bool
+        Whether its reader gets a sub-buffer only when the next one is begun.
+    count : int or None
+        How many sub-buffers it always has; None: any number.
     rule : str
         What shapes it allows, in a phrase.
     """
@@ -56,6 +61,8 @@ class Tool(ABC):
     name: ClassVar[str]
     event_overhead: ClassVar[int] = 0
     subbuf_header: ClassVar[int] = 0
+    is_late: ClassVar[bool] = False
+    count: ClassVar[int | None] = None
     rule: ClassVar[str]
 
     @abstractmethod
@@ -74,8 +81,8 @@ class Tool(ABC):
         """The options for a shape that it allows."""
 
     def memory(self, shape: Shape) -> int:
-        """Bytes per CPU that it allocates for the shape."""
-        return shape.memory
+        """Bytes per CPU that it allocates for the shape: whole pages."""
+        return alloc_size(shape.subbuf_size, shape.n_subbufs)
 
     def as_large_as(self, size: int, n: int, largest_event: int | None = None) -> Shape | None:
         """The smallest shape it allows that loses nothing where `n` sub-buffers of `size` do not.
@@ -157,7 +164,8 @@ class Lttng(Tool):
     """`--subbuf-size` and `--num-subbuf`: powers of two, a page and 2 at least.
 
     The ring adds about 10 bytes to an event and begins each sub-buffer with a header of 84 bytes
-    (LTTng-UST 2.13, no context fields; measured).
+    (LTTng-UST 2.13, no context fields; measured). The consumer daemon gets a sub-buffer when the next
+    one is begun.
 
     Sources: lttng-enable-channel(1) of lttng-tools 2.13, lib/ringbuffer of LTTng-UST.
     """
@@ -165,6 +173,7 @@ class Lttng(Tool):
     name = "lttng"
     event_overhead = 10
     subbuf_header = 84
+    is_late = True
     rule = "powers of two, sub-buffers of a page at least"
     _most = 1 << 30
 
@@ -192,6 +201,7 @@ class Perf(Tool):
     """
 
     name = "perf"
+    count = 2
     rule = "one ring of a power of two of pages that wakes its reader when half full"
     _most_pages = 1 << 19
 
