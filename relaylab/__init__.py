@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     )
     from relaylab.relayfs.registry import MountInfo, mounts
     from relaylab.relayfs.remote import open_file
+    from relaylab.tuning.advice import Advice
+    from relaylab.tuning.advise import advise
     from relaylab.tuning.doctor import doctor
     from relaylab.tuning.frontier import frontier
     from relaylab.tuning.reader import Reader
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Advice",
     "CallbackError",
     "ClosedError",
     "ConfigError",
@@ -50,6 +53,7 @@ __all__ = [
     "ResourceError",
     "Simulation",
     "__version__",
+    "advise",
     "doctor",
     "frontier",
     "jit",
@@ -65,10 +69,12 @@ __all__ = [
 
 _MODULES = frozenset({"jit", "lab", "relayfs", "tuning", "workload"})
 _HOME = {
+    "Advice": "relaylab.tuning.advice",
     "Kind": "relaylab.core.journal",
     "MountInfo": "relaylab.relayfs.registry",
     "Reader": "relaylab.tuning.reader",
     "Simulation": "relaylab.tuning.simulation",
+    "advise": "relaylab.tuning.advise",
     "doctor": "relaylab.tuning.doctor",
     "frontier": "relaylab.tuning.frontier",
     "mounts": "relaylab.relayfs.registry",

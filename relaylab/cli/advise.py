@@ -15,9 +15,9 @@ _DESCRIPTION = """\
 Find the sub-buffer size and number that lose nothing of a trace, with the least memory.
 
 The events of the trace are run against a reader that you describe, in virtual time, by the same
-state machine that relaylab's live channels have. The answer says why, how much room is left, what it
-costs on all CPUs, and the options that give it to your tracing tool. When no buffer is large enough,
-because the reader is slower than the writers, it says that instead.
+state machine that relaylab's live channels have. The answer says why, how much room is left, what
+it costs on all CPUs, and the options that give it to your tracing tool. When no buffer is large
+enough, because the reader is slower than the writers, it says that instead.
 
 The trace must have been recorded without losses (large buffers for a short time): what is not in it
 cannot be planned for."""

@@ -8,7 +8,8 @@ import relaylab
 COMMANDS = (
     *("demo", "lab", "replay"),
     *("mounts", "ls", "stat", "tail", "cat", "dump"),  # files of other processes
-    *("doctor", "bench", "completion"),
+    *("advise", "sweep", "doctor"),  # which sizes
+    *("bench", "completion"),
 )
 
 _DESCRIPTION = """\
@@ -25,6 +26,7 @@ examples:
   relaylab ls                              the relay files of running programs
   relaylab dump trace --out out            what its CPUs produce, to a file each
   relaylab lab                             the notebooks in JupyterLab
+  relaylab advise t.csv.gz --tool lttng    sizes that lose nothing of a trace
   relaylab doctor "Lost 24 events"         what a tool's message about lost events means
   relaylab bench                           how fast the engine is on this machine
   eval "$(relaylab completion bash)"       completion in this shell

@@ -165,4 +165,4 @@ def _finite(value: float) -> float | None:
 
 
 def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.fill(line, _WIDTH) for line in text.splitlines())
+    return textwrap.fill(text, _WIDTH, break_on_hyphens=False, break_long_words=False)

@@ -11,8 +11,8 @@ from relaylab.errors import ConfigError
 from relaylab.tuning.advice import Advice
 from relaylab.tuning.demand import Demand
 from relaylab.tuning.reader import Reader
-from relaylab.tuning.search import Choice, Search, best_of
 from relaylab.tuning.reasons import why_no_buffer, why_this
+from relaylab.tuning.search import Choice, Search, best_of
 from relaylab.tuning.tools import RELAY, Shape, Tool, tool_named
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def advise(
 ) -> Advice:
     """The sub-buffer size and number that lose nothing of these events, with the least memory.
 
-    For each size the exact least number comes from `frontier`, a simulation of the events; the margin
-    multiplies that number. Of all sizes tried the one with the least memory is taken, and of those
-    within 4 % of it the one with the largest sub-buffers, which wake the reader least often.
+    For each size the exact least number comes from `frontier`, a simulation of the events; the
+    margin multiplies that number. Of all sizes tried the one with the least memory is taken, and of
+    those within 4 % of it the one with the largest sub-buffers, which wake the reader least often.
 
     Parameters
     ----------
@@ -76,8 +76,7 @@ def advise(
     """
     if not len(load):
         raise ConfigError("load", passed=load, allowed="at least one event")
-    if not isinstance(margin, (int, float)) or isinstance(margin, bool) or not 1 <= margin <= 1000:
-        raise ConfigError("margin", passed=margin, allowed="a number from 1 to 1000")
+    _check_margin(margin)
     cpus = load.n_cpus if n_cpus is None else n_cpus
     if type(cpus) is not int or not 1 <= cpus < 2**16:
         raise ConfigError("n_cpus", passed=n_cpus, allowed="1 .. 65535")
@@ -171,7 +170,13 @@ def _told(
     )
 
 
-def _checked(reader: Reader) -> Reader:
+def _check_margin(margin: object) -> None:
+    is_number = isinstance(margin, int | float) and not isinstance(margin, bool)
+    if not is_number or not 1 <= margin <= 1000:  # type: ignore[operator]
+        raise ConfigError("margin", passed=margin, allowed="a number from 1 to 1000")
+
+
+def _checked(reader: object) -> Reader:
     if not isinstance(reader, Reader) or reader.is_told:
         raise ConfigError(
             "reader",

@@ -1,4 +1,4 @@
-"""Demand: the events, the reader and the ring for which a shape is sought, and what a shape loses."""
+"""Demand: the events, the reader and the ring for which a shape is sought."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relaylab.core import virtual
-from relaylab.tuning.steady import Steady
 from relaylab.tuning.frontier import frontier
 from relaylab.tuning.simulation import simulate
+from relaylab.tuning.steady import Steady
 from relaylab.tuning.tools import Shape
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class Demand:
     @property
     def largest_size(self) -> int:
         """Bytes of a sub-buffer that would hold all events of the busiest CPU."""
-        return max(self.smallest_size, int(self._bytes_by_cpu().max(initial=0)) + self.subbuf_header)
+        return max(
+            self.smallest_size, int(self._bytes_by_cpu().max(initial=0)) + self.subbuf_header
+        )
 
     def steady(self, size: int | None = None) -> Steady:
         """The same demand without its bursts, with sub-buffers of `size` bytes for the costs.
@@ -121,6 +124,7 @@ class Demand:
         each += reader.sleep_ns if reader.kind == virtual.POLLING else 0
         return reading + each / 1e9 / size
 
-    def _bytes_by_cpu(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _bytes_by_cpu(self) -> NDArray[np.float64]:
         weights = self.load.size.astype(np.float64) + self.event_overhead
-        return np.bincount(self.load.cpu, weights=weights, minlength=self.load.n_cpus)
+        sums = np.bincount(self.load.cpu, weights=weights, minlength=self.load.n_cpus)
+        return sums.astype(np.float64)

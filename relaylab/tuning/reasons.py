@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from relaylab import units
+from relaylab.tuning.search import Choice, Search
 from relaylab.tuning.steady import Steady
 from relaylab.tuning.tools import Shape
-from relaylab.tuning.search import Choice, Search
 
 
 def why_this(search: Search, best: Choice, least: Shape, n_cpus: int, n_sizes: int) -> str:
@@ -35,9 +35,9 @@ def why_no_buffer(search: Search) -> str:
         f"Your reader is the limit: the busiest CPU writes {rate}, and reading that takes it "
         f"{steady.load:.3g} times the time there is, even with sub-buffers of "
         f"{units.format_bytes(size)}. If it goes on as in this trace, a larger buffer only loses "
-        f"later: this trace alone would need {units.format_bytes(demand.largest_size)} per CPU. Make "
-        "the reader faster (a reader per CPU, a faster disk, less work for each sub-buffer), or "
-        f"record fewer events. It was: {demand.reader!r}."
+        f"later: this trace alone would need {units.format_bytes(demand.largest_size)} per CPU. "
+        "Make the reader faster (a reader per CPU, a faster disk, less work for each sub-buffer), "
+        f"or record fewer events. It was: {demand.reader!r}."
     )
 
 

@@ -164,8 +164,8 @@ class Lttng(Tool):
     """`--subbuf-size` and `--num-subbuf`: powers of two, a page and 2 at least.
 
     The ring adds about 10 bytes to an event and begins each sub-buffer with a header of 84 bytes
-    (LTTng-UST 2.13, no context fields; measured). The consumer daemon gets a sub-buffer when the next
-    one is begun.
+    (LTTng-UST 2.13, no context fields; measured). The consumer daemon gets a sub-buffer when the
+    next one is begun.
 
     Sources: lttng-enable-channel(1) of lttng-tools 2.13, lib/ringbuffer of LTTng-UST.
     """

@@ -52,6 +52,18 @@ def quantities() -> None:
     assert_type(units.parse_rate(1e6), float)
 
 
+def choosing_sizes(load: workload.Workload) -> None:
+    best = relaylab.advise(load, reader=relaylab.Reader(latency="2 ms"), memory_limit="1 GiB")
+    assert_type(best, relaylab.Advice)
+    assert_type(best.subbuf_size, int)
+    assert_type(best.n_subbufs, int)
+    assert_type(best.memory, int)
+    assert_type(best.reason, str)
+    assert_type(best.flags("lttng"), str)
+    assert_type(best.within("lttng"), relaylab.Advice)
+    assert_type(tuning.flags("lttng", "64 KiB", 4), tuning.Flags)
+
+
 def the_doctor() -> None:
     found = relaylab.doctor("Lost 24 events")
     assert_type(found, tuning.Diagnosis)

@@ -1,0 +1,131 @@
+"""`relaylab advise` and `relaylab sweep`: tables for people, JSON for programs, clear errors."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import relaylab
+from relaylab import Reader, resources, workload
+from relaylab.cli import main
+
+QUICK = ["--reader-latency", "2 ms", "--reader-per-subbuf", "15 us", "--reader-rate", "2 GB/s"]
+
+
+def out(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(list(words)) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    return told.out
+
+
+def test_advise_says_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
+    reader = Reader(latency="2 ms", per_subbuf="15 us", rate="2 GB/s")
+    best = relaylab.advise(workload.load(resources.trace()), reader=reader, n_cpus=8)
+    told = json.loads(out(capsys, "advise", *QUICK, "--cpus", "8", "--json"))
+    assert told == json.loads(best.as_json())
+    text = out(capsys, "advise", *QUICK, "--cpus", "8")
+    assert text.startswith(repr(best))
+    for tool in relaylab.tuning.TOOLS:
+        assert f"{tool:<10} {best.flags(tool)}" in text
+
+
+def test_advise_for_a_tool_has_its_options_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    text = out(capsys, "advise", *QUICK, "--tool", "lttng")
+    assert text.splitlines()[1].startswith("lttng --discard --subbuf-size=")
+    told = json.loads(out(capsys, "advise", *QUICK, "--tool", "lttng", "--json"))
+    assert list(told["flags"]) == ["lttng"]
+    assert (told["event_overhead"], told["subbuf_header"]) == (10, 84)
+
+
+def test_advise_takes_a_blktrace_file_and_tells_when_the_reader_is_the_limit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trace = str(resources.trace("gen_wburst500"))
+    text = out(capsys, "advise", trace, "--tool", "blktrace")
+    assert "blktrace -b " in text
+    slow = out(capsys, "advise", trace, "--reader-rate", "1 MB/s")
+    assert slow.startswith("no buffer is large enough: your reader is the limit")
+
+
+def test_advise_asks_for_the_sizes_that_a_text_does_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("timestamp_ns,cpu\n" + "".join(f"{i * 10**6},0\n" for i in range(100)))
+    assert main(["advise", str(path)]) == 2
+    assert "event_size" in capsys.readouterr().err
+    assert "x" in out(capsys, "advise", str(path), "--event-size", "48")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--reader-period", "5 ms", "--reader-sleep", "1 ms"], "one kind of reader"),
+        (["--reader-latency", "5 ms", "--reader-sleep", "1 ms"], "one kind of reader"),
+        (["--reader-per-read", "1 ms"], "--reader-sleep"),
+        (["--memory", "10"], "memory_limit"),
+        (["--cpus", "0"], "n_cpus"),
+        (["no-such-file.csv"], "no-such-file.csv"),
+    ],
+)
+def test_advise_says_what_is_wrong(
+    words: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["advise", *words]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert what in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("words", [["--margin", "0.5"], ["--tool", "dtrace"], ["--memory", "big"]])
+def test_options_that_mean_nothing_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["advise", *words])
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+GRID = ["--subbuf-sizes", "16k,64k", "--n-subbufs", "2,4,8"]
+
+
+def test_sweep_prints_what_simulate_says(capsys: pytest.CaptureFixture[str]) -> None:
+    load = workload.load(resources.trace())
+    reader = Reader(latency="2 ms", per_subbuf="15 us", rate="2 GB/s")
+    told = json.loads(out(capsys, "sweep", *GRID, *QUICK, "--json"))
+    for i, size in enumerate(told["subbuf_size"]):
+        for j, n in enumerate(told["n_subbufs"]):
+            result = relaylab.simulate(load, size, n, reader, rules="linux")
+            assert told["lost"][i][j] == result.lost
+            assert told["memory"][i][j] == result.memory
+            assert (told["least_n_subbufs"][i] <= n) == (result.lost == 0)
+    head, *rows = out(capsys, "sweep", *GRID, *QUICK).splitlines()
+    assert head.split() == ["%", "lost", "x", "2", "x", "4", "x", "8", "enough"]
+    for row, shares in zip(rows, told["loss_fraction"], strict=True):
+        cells = row.split()[2:]
+        assert [float(cell) for cell in cells[:-1]] == [round(100 * share, 2) for share in shares]
+    assert [row.split()[-1] for row in rows] == [str(n) for n in told["least_n_subbufs"]]
+
+
+def test_sweep_on_two_processes_gives_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    one = out(capsys, "sweep", *GRID, *QUICK, "--json")
+    assert out(capsys, "sweep", *GRID, *QUICK, "--json", "--workers", "2") == one
+
+
+def test_sweep_refuses_what_is_no_list(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--n-subbufs", "2,0"], ["--subbuf-sizes", "4k;8k"], ["--n-subbufs", ""]):
+        with pytest.raises(SystemExit):
+            main(["sweep", *words])
+        assert words[0] in capsys.readouterr().err
+    assert main(["sweep", "--workers", "0"]) == 2
+    assert "--workers" in capsys.readouterr().err
+
+
+def test_progress_is_told_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", *QUICK, "--json", "--progress"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["is_possible"]
+    assert "Simulating w6_twocpu" in told.err
