@@ -35,7 +35,7 @@ def said(cell: nbformat.NotebookNode) -> str:
 
 
 def test_there_are_the_lessons_and_the_page_of_the_demo() -> None:
-    assert [path.name[:2] for path in LESSONS] == ["00", "01", "02", "03", "04", "05"]
+    assert [path.name[:2] for path in LESSONS] == ["00", "01", "02", "03", "04", "05", "06"]
     assert [path.name for path in NOTEBOOKS if path not in LESSONS] == ["workbench.ipynb"]
 
 

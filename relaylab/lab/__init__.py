@@ -6,8 +6,22 @@ paints it and says so.
 """
 
 from relaylab.lab.drawing import draw
+from relaylab.lab.loads import Bursts, Events, Trace
 from relaylab.lab.options import from_environment as demo_options
-from relaylab.lab.settings import ReaderModel
+from relaylab.lab.questions import Question
+from relaylab.lab.scenario import Scenario
+from relaylab.lab.settings import ReaderModel, Settings
 from relaylab.lab.workbench import Workbench
 
-__all__ = ["ReaderModel", "Workbench", "demo_options", "draw"]
+__all__ = [
+    "Bursts",
+    "Events",
+    "Question",
+    "ReaderModel",
+    "Scenario",
+    "Settings",
+    "Trace",
+    "Workbench",
+    "demo_options",
+    "draw",
+]

@@ -52,10 +52,10 @@ def to_environment(
         library = Library([])
         given["preset"] = library.scenarios[library.find(preset)].name
     if scenario is not None:
-        found = scenario_of(scenario)
-        found.workload(found.settings.n_cpus)  # its trace may not be here
         if not is_link(scenario):
             scenario = str(Path(scenario).expanduser().resolve())
+        found = scenario_of(scenario)
+        found.workload(found.settings.n_cpus)  # its trace may not be here
         given["scenario"] = scenario
     if trace is not None:
         given["workload"] = str(Path(trace).expanduser().resolve())
