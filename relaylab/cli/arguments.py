@@ -103,10 +103,15 @@ def add_progress(parser: argparse._ActionsContainer) -> None:
 
 
 def trace_path(trace: str | None) -> Path:
-    """The file that TRACE means."""
+    """The file that TRACE means: a path, or the name of a recorded trace of relaylab's own."""
     from relaylab import resources
 
-    return resources.trace() if trace is None else Path(trace)
+    if trace is None:
+        return resources.trace()
+    path = Path(trace)
+    return (
+        resources.trace(trace) if trace in resources.trace_names() and not path.exists() else path
+    )
 
 
 def add_paths(parser: argparse.ArgumentParser, nargs: str | None, text: str) -> None:
