@@ -18,6 +18,9 @@ _ORDER = (
     "legend",
     "series",
     "crosshair",
+    "plotpicture",
+    "pictures",
+    "wall",
     "kindfilter",
     "journal",
     "totals",
@@ -53,5 +56,5 @@ def view_module() -> str:
 
 def view_css() -> str:
     """The workbench's style sheet."""
-    sheets = (_HERE / f"{name}.css" for name in ("workbench", "time", "code"))
+    sheets = (_HERE / f"{name}.css" for name in ("workbench", "time", "code", "wall"))
     return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)

@@ -17,23 +17,24 @@ const WORDS_H = 72;
 export class Grid {
   constructor() {
     this.height = 0;
-    this.geometry = { cellW: 0, cellH: 0, rowH: 0, left: LABEL_PX, gap: 0, width: 0 };
+    this.geometry = { cellW: 0, cellH: 0, rowH: 0, left: LABEL_PX, gap: 0, width: 0, scale: 1 };
     /** How each cell and row looks on the canvas. */
     this.painted = new Float64Array(0);
     /** @type {string[]} */
     this.labels = [];
   }
 
-  /** @param {import("./cells.js").Cells} cells @param {number} width CSS pixels */
-  layout(cells, width) {
+  /** @param {import("./cells.js").Cells} cells @param {number} width CSS pixels @param {number} [scale] of letters and rows */
+  layout(cells, width, scale = 1) {
     const { nCpus, nSubbufs } = cells;
     const isWide = width >= 1400;
-    const cellW = (width - LABEL_PX - SUMMARY_PX) / nSubbufs;
+    const left = LABEL_PX * scale;
+    const cellW = (width - left - SUMMARY_PX * scale) / nSubbufs;
     const tallest = nCpus <= 2 && nSubbufs <= 8 ? (isWide ? 180 : 104) : nCpus <= 2 && isWide ? 120 : 56;
-    const rowH = Math.max(LEAST_ROW_PX, Math.min(tallest, Math.floor((isWide ? 420 : 340) / nCpus)));
+    const rowH = Math.max(LEAST_ROW_PX, Math.min(tallest * scale, Math.floor(((isWide ? 420 : 340) * scale) / nCpus)));
     const gap = rowH >= 24 ? 6 : rowH >= 16 ? 3 : 2;
     this.height = rowH * nCpus + gap;
-    this.geometry = { cellW, cellH: rowH - gap, rowH, left: LABEL_PX, gap, width };
+    this.geometry = { cellW, cellH: rowH - gap, rowH, left, gap, width, scale };
   }
 
   /** Nothing is on the canvas. @param {import("./cells.js").Cells} cells */
@@ -102,10 +103,10 @@ export class Grid {
    * @param {{x: number, w: number, top: number, level: number, used: number, reserved: number}} at
    */
   #letter(pen, kind, { x, w, top, level, used, reserved }) {
-    const { cellW, cellH } = this.geometry;
+    const { cellW, cellH, scale } = this.geometry;
     if (cellW < LETTER_FROM_PX || cellH < LETTER_FROM_PX) return;
     const isBig = w >= WORDS_W && cellH >= WORDS_H;
-    const size = isBig ? 24 : Math.min(15, Math.max(11, Math.min(cellW, cellH) * 0.45));
+    const size = isBig ? 24 * scale : Math.min(15 * scale, Math.max(11, Math.min(cellW, cellH) * 0.45));
     const solid = used - reserved;
     const isOnFill = solid > cellH / 2 || (used > cellH / 2 && solid >= size);
     const middle = isOnFill ? top + cellH - solid / 2 : used > cellH / 2 ? top + cellH - used / 2 : (top + level) / 2;
@@ -119,18 +120,19 @@ export class Grid {
   #words(pen, cells, cell, x, top) {
     const kind = cells.kind(cell);
     const text = `sub-buffer ${cell % cells.nSubbufs} · ${STATE_NAMES[kind]}${kind ? ` · ${grouped(cells.used(cell))} B` : ""}`;
-    pen.rect(x + 4, top + 4, Math.min(text.length * 6.6 + 8, this.geometry.cellW - 12), 18, "page");
-    pen.letters(text, x + 8, top + 13, { size: 12, fill: "ink" });
+    const { cellW, scale } = this.geometry;
+    pen.rect(x + 4, top + 4, Math.min((text.length * 6.6 + 8) * scale, cellW - 12), 18 * scale, "page");
+    pen.letters(text, x + 8, top + 4 + 9 * scale, { size: 12 * scale, fill: "ink" });
   }
 
   /** @param {import("./pen.js").Pen} pen @param {import("./map.js").Picture} picture @param {number} cpu */
   #labels(pen, { cells, cpus }, cpu) {
-    const { cellH, rowH, gap, left, cellW, width } = this.geometry;
+    const { cellH, rowH, gap, left, cellW, width, scale } = this.geometry;
     const counters = cpus[cpu];
     if (!counters) return;
     const capacity = cells.nSubbufs;
     const { unread, flag, readers } = standing(counters, capacity);
-    const isTall = cellH >= 32;
+    const isTall = cellH >= 32 * scale;
     const loss = counters.lost ? `${isTall ? grouped(counters.lost) : short(counters.lost)} lost` : "no loss";
     const open = readers && isTall ? ` · open ${readers}×` : "";
     const key = `${unread} ${flag} ${loss}${open}`;
@@ -138,22 +140,22 @@ export class Grid {
     this.labels[cpu] = key;
     const top = cpu * rowH + gap / 2;
     const middle = top + cellH / 2;
-    const size = Math.max(11, Math.min(13, cellH));
+    const size = Math.max(11, Math.min(13 * scale, cellH));
     const x = left + cellW * capacity + 12;
     pen.erase(0, top, left - 4, cellH);
     pen.erase(x - 4, top, width - x + 4, cellH);
     pen.letters(`CPU ${cpu}`, 0, middle, { size, weight: 600, fill: "ink" });
     const lossLook = { size, fill: counters.lost ? "lostText" : "muted", isMono: true };
     if (isTall) {
-      pen.letters(`${unread} of ${capacity} unread ${flag}`, x, middle - 9, { size, fill: "ink", isMono: true });
-      pen.letters(loss + open, x, middle + 9, lossLook);
+      pen.letters(`${unread} of ${capacity} unread ${flag}`, x, middle - 9 * scale, { size, fill: "ink", isMono: true });
+      pen.letters(loss + open, x, middle + 9 * scale, lossLook);
       return;
     }
     const h = Math.min(8, cellH - 2);
     pen.rect(x, middle - h / 2, BAR_PX, h, "empty");
     pen.rect(x, middle - h / 2, (BAR_PX * unread) / capacity, h, flag === "FULL" ? "lost" : "ready");
     pen.letters(`${unread}/${capacity}`, x + BAR_PX + 6, middle, { size, fill: "ink", isMono: true });
-    pen.letters(loss, x + BAR_PX + 62, middle, lossLook);
+    pen.letters(loss, x + BAR_PX + 6 + size * 4.6, middle, lossLook);
   }
 
   /** Which cell is there. @param {import("./cells.js").Cells} cells @param {number} x @param {number} y */

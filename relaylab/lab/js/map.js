@@ -5,7 +5,7 @@
 import { Cells } from "./cells.js";
 import { make, setText } from "./dom.js";
 import { Grid } from "./grid.js";
-import { CanvasPen, SvgPen } from "./pen.js";
+import { CanvasPen } from "./pen.js";
 import { Rings } from "./rings.js";
 
 const SHAPE_KEY = "relaylab.shape";
@@ -52,6 +52,8 @@ export class RingMap {
     this.toggle = make("button", { type: "button", class: "rl-shape", title: "The same as rings, one per CPU: up to 32 sub-buffers and 8 CPUs" }, ["As rings"]);
     this.toggle.addEventListener("click", () => this.#reshape());
     this.room = 0;
+    /** Letters and rows are so much larger. */
+    this.scale = 1;
     this.width = 0;
     this.height = 0;
     this.isValid = false;
@@ -76,6 +78,12 @@ export class RingMap {
   setPalette(palette) {
     this.palette = palette;
     this.pen = null;
+    this.invalidate();
+  }
+
+  /** @param {number} scale */
+  setScale(scale) {
+    this.scale = scale;
     this.invalidate();
   }
 
@@ -108,7 +116,7 @@ export class RingMap {
     if (!context || !this.palette || !this.room || !this.cells.nCpus) return;
     const shape = this.#shape;
     const ratio = window.devicePixelRatio || 1;
-    shape.layout(this.cells, this.room);
+    shape.layout(this.cells, this.room, this.scale);
     this.#fit(shape.height, ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.pen ??= new CanvasPen(context, this.palette, ratio);
@@ -143,14 +151,12 @@ export class RingMap {
     this.element.closest(".rl-view")?.classList.toggle("rl-rings", this.isRings);
   }
 
-  /** The picture as it is, as an SVG document. @param {import("./theme.js").Palette} palette */
-  svg(palette) {
+  /** The picture as it is, for any pen. @returns {import("./pictures.js").Drawing} */
+  drawing() {
     const shape = this.isRings ? new Rings() : new Grid();
-    shape.layout(this.cells, this.room);
+    shape.layout(this.cells, this.room, this.scale);
     shape.forget(this.cells);
-    const pen = new SvgPen(palette);
-    shape.draw(pen, this.#picture);
-    return pen.document(this.room, shape.height);
+    return { width: this.room, height: shape.height, draw: (pen) => shape.draw(pen, this.#picture) };
   }
 
   /** @param {number} cpu @param {number} subbuf */

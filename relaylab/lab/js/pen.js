@@ -23,9 +23,13 @@ function inkOf(palette, name) {
 }
 
 export class CanvasPen {
-  /** @param {CanvasRenderingContext2D} context @param {import("./theme.js").Palette} palette @param {number} ratio */
-  constructor(context, palette, ratio) {
+  /**
+   * @param {CanvasRenderingContext2D} context @param {import("./theme.js").Palette} palette @param {number} ratio
+   * @param {boolean} [isErasing] false: the canvas has a ground of its own that must stay
+   */
+  constructor(context, palette, ratio, isErasing = true) {
     this.context = context;
+    this.isErasing = isErasing;
     this.palette = palette;
     /** @type {Record<string, CanvasPattern | null>} */
     this.patterns = Object.fromEntries(Object.keys(PATTERNS).map((name) => [name, patternOf(context, name, inkOf(palette, name), ratio)]));
@@ -38,7 +42,7 @@ export class CanvasPen {
 
   /** @param {number} x @param {number} y @param {number} w @param {number} h */
   erase(x, y, w, h) {
-    this.context.clearRect(x, y, w, h);
+    if (this.isErasing) this.context.clearRect(x, y, w, h);
   }
 
   /** @param {number} x @param {number} y @param {number} w @param {number} h @param {string} fill */

@@ -16,7 +16,7 @@ const LETTERED_PX = 200;
 export class Rings {
   constructor() {
     this.height = 0;
-    this.geometry = { side: 0, radius: 0, isLettered: false, hole: 0, left: 0, middle: 0 };
+    this.geometry = { side: 0, radius: 0, isLettered: false, scale: 1, hole: 0, left: 0, middle: 0 };
     /** @type {string[]} */
     this.painted = [];
   }
@@ -26,14 +26,14 @@ export class Rings {
     return cells.nSubbufs <= MOST_RING_SUBBUFS && cells.nCpus <= MOST_RING_CPUS;
   }
 
-  /** @param {import("./cells.js").Cells} cells @param {number} width CSS pixels */
-  layout(cells, width) {
-    const most = width >= 1400 ? 460 : 320;
+  /** @param {import("./cells.js").Cells} cells @param {number} width CSS pixels @param {number} [scale] of letters and rings */
+  layout(cells, width, scale = 1) {
+    const most = (width >= 1400 ? 440 : 320) * Math.min(scale, 1.3);
     const side = Math.floor(Math.min(most, (width - GAP_PX * (cells.nCpus - 1)) / cells.nCpus));
     const isLettered = side >= LETTERED_PX;
     const radius = side / 2 - (isLettered ? MARK_PX : SMALL_MARK_PX);
     this.height = side;
-    this.geometry = { side, radius, isLettered, hole: radius * (isLettered ? 0.6 : 0.68), left: (width - cells.nCpus * side - (cells.nCpus - 1) * GAP_PX) / 2, middle: side / 2 };
+    this.geometry = { side, radius, isLettered, scale, hole: radius * (isLettered ? 0.6 : 0.68), left: (width - cells.nCpus * side - (cells.nCpus - 1) * GAP_PX) / 2, middle: side / 2 };
   }
 
   forget() {
@@ -145,9 +145,9 @@ export class Rings {
 
   /** @param {import("./pen.js").Pen} pen @param {import("./frame.js").Cpu} counters @param {import("./cells.js").Cells} cells @param {number} cpu @param {number} cx @param {number} cy */
   #middle(pen, counters, cells, cpu, cx, cy) {
-    const { hole } = this.geometry;
+    const { hole, scale } = this.geometry;
     const { unread, lapped, flag } = standing(counters, cells.nSubbufs);
-    const size = Math.max(10, Math.min(14, hole / 5.5));
+    const size = Math.max(10, Math.min(14 * scale, hole / 5.5));
     const line = size * 1.4;
     /** @type {[string, string, number][]} */
     const lines = [

@@ -17,7 +17,7 @@ const SECONDS = 20;
 const LIVE_TICKS = [-20, -15, -10, -5, -1e-6];
 
 /** Name, title, unit, how a value reads. @type {[string, string, string, (value: number) => string][]} */
-const FIGURES = [
+export const FIGURES = [
   ["occupancy", "Unread sub-buffers", "peaks, by CPU", (value) => String(+value.toFixed(1))],
   ["rate", "Events", "a second, over all CPUs", (value) => `${short(value)}/s`],
   ["loss", "Lost", "a second, by cause", (value) => `${short(value)}/s`],
@@ -127,13 +127,13 @@ export class Series {
     });
   }
 
-  /** Colours of axes, grid and text. @param {import("./theme.js").Palette} palette */
-  setPalette(palette) {
+  /** Colours of axes, grid and text, and how large that is. @param {import("./theme.js").Palette} palette @param {number} [px] */
+  setPalette(palette, px = 11) {
     for (const { plot, marks } of this.figures.values()) {
       for (const axis of [...plot.left, ...plot.below]) {
         axis.setv?.({
           major_label_text_color: palette.muted, axis_line_color: palette.line, major_tick_line_color: palette.line,
-          major_label_text_font_size: "11px", major_label_text_font: "system-ui, sans-serif",
+          major_label_text_font_size: `${px}px`, major_label_text_font: "system-ui, sans-serif",
         });
       }
       for (const grid of plot.center) if ("grid_line_color" in grid) grid.setv({ grid_line_color: palette.line, grid_line_alpha: 0.6 });

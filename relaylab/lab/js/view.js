@@ -25,6 +25,7 @@ import { Share } from "./share.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
 import { Transport, isChord } from "./transport.js";
+import { Wall } from "./wall.js";
 
 const SILENT_MS = 4000;
 const CAPTION_READ_EVERY_MS = 2000;
@@ -34,6 +35,9 @@ const UNANSWERED = ["hear", "goodbye", "visible", "painted", "bokeh", "ping", "s
 /** Digits that change faster than this can't be read, and each change costs a layout. */
 const WORDS_EVERY_MS = 150;
 const LATER_MS = 70;
+const WALL_SCALE = 1.6;
+const AXIS_PX = 11;
+const WALL_AXIS_PX = 15;
 
 /** @type {Record<string, string>} */
 const STATUS_WORDS = {
@@ -98,6 +102,7 @@ class View {
     this.share = new Share((what, values) => this.command(what, values));
     this.lesson = new Lesson();
     this.predict = new Predict((what, values) => this.command(what, values), () => this.map.element.focus());
+    this.wall = new Wall(() => this.#look());
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
     this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" }, ["idle"]);
@@ -121,6 +126,7 @@ class View {
     this.request = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.later = undefined;
+    this.places.menu.append(this.wall.controls, this.wall.toggle);
     this.#build(el);
     this.#listen();
     this.command("hello");
@@ -137,9 +143,9 @@ class View {
       ([css, sign, name]) => make("span", { class: "rl-of-rings" }, [make("i", { class: css }, [sign]), name]));
     const legend = make("p", { class: "rl-legend" }, [...keys, padding, reserved, watched, ...ringKeys, make("span", { class: "rl-grow" }), this.map.toggle, this.code.show]);
     this.places.lesson.append(this.lesson.element, this.predict.element);
-    this.places.menu.append(this.share.button, this.share.dialog);
+    this.places.menu.append(this.share.button, this.share.dialog, this.help.button);
     this.parts.append(
-      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.places.menu, this.help.button, this.help.dialog]),
+      make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.places.menu, this.help.dialog]),
       this.caption, this.spoken,
       this.places.lesson,
       this.readerList.element,
@@ -190,10 +196,18 @@ class View {
     watchTheme((theme) => {
       root.dataset.theme = theme;
       this.palette = paletteOf(root);
-      this.map.setPalette(this.palette);
-      this.series.setPalette(this.palette);
-      this.#repaint();
+      this.#look();
     }, this.stop.signal);
+    this.wall.attach(root);
+  }
+
+  /** Colours, and sizes of letters. */
+  #look() {
+    if (!this.palette) return;
+    this.map.setScale(this.wall.isOn ? WALL_SCALE : 1);
+    this.map.setPalette(this.palette);
+    this.series.setPalette(this.palette, this.wall.isOn ? WALL_AXIS_PX : AXIS_PX);
+    this.#repaint();
   }
 
   async #loadSeries() {
@@ -206,7 +220,7 @@ class View {
     if (this.stop.signal.aborted) return;
     await this.series.build(Bokeh, this.model.get("series"));
     this.crosshair.attach(this.stop.signal);
-    if (this.palette) this.series.setPalette(this.palette);
+    this.#look();
     this.command("hello");
   }
 
