@@ -12,9 +12,11 @@ export const PAGE_BYTES = 256;
 /** What a byte is: the class of its piece of the dump, and words for the legend. @type {[string, string][]} */
 const BYTE_KINDS = [
   ["rl-event-even", "events, in turn"], ["rl-event-odd", ""], ["rl-data", "data"], ["rl-header-bytes", "header"],
-  ["rl-reserved-bytes", "not committed"], ["rl-padding", "padding"], ["rl-stale", "old bytes"],
+  ["rl-padding", "padding"], ["rl-stale", "old bytes"],
 ];
-const [EVEN, ODD, DATA, HEADER_BYTES, RESERVED, PADDING, STALE] = BYTE_KINDS.keys();
+const [EVEN, ODD, DATA, HEADER_BYTES, PADDING, STALE] = BYTE_KINDS.keys();
+/** Added to what a byte is if it is reserved and not committed. */
+const RESERVED = 16;
 
 /**
  * @typedef {object} Inspected what the kernel tells of the selected sub-buffer
@@ -163,7 +165,10 @@ export class Inspector {
       parts.push(...pieces(row, end, kinds, owners, chosen?.[0], (i) => (memory[i] >= 32 && memory[i] < 127 ? String.fromCharCode(memory[i]) : "·")));
     }
     this.hex.replaceChildren(...parts);
-    this.legend.replaceChildren(...BYTE_KINDS.flatMap(([css, name], kind) => (name && kinds.includes(kind) ? [make("span", {}, [make("i", { class: `rl-swatch ${css}` }), name])] : [])));
+    const plain = kinds.map((kind) => kind % RESERVED);
+    this.legend.replaceChildren(
+      ...BYTE_KINDS.flatMap(([css, name], kind) => (name && (plain.includes(kind) || (kind === EVEN && plain.includes(ODD))) ? [keyOf(css, name)] : [])),
+      ...(kinds.some((kind) => kind >= RESERVED) ? [keyOf("rl-reserved-bytes", "not committed: as many bytes, relayfs does not know which")] : []));
     const last = at.events[at.events.length - 1];
     setText(this.event, chosen
       ? `Event ${grouped(chosen[2])}: ${grouped(chosen[1])} bytes at offset ${grouped(chosen[0])}.`
@@ -187,9 +192,14 @@ export function kindsOf(length, at, hasCommits) {
     const byte = at.offset + i;
     if (byte >= at.used) kinds[i] = isOpen || isEmpty ? STALE : PADDING;
     else if (!isEmpty && byte < at.header) kinds[i] = HEADER_BYTES;
-    else if (byte >= committed) kinds[i] = RESERVED;
+    else if (byte >= committed) kinds[i] += RESERVED;
   }
   return kinds;
+}
+
+/** @param {string} css @param {string} name */
+function keyOf(css, name) {
+  return make("span", {}, [make("i", { class: `rl-swatch ${css}` }), name]);
 }
 
 /** The start of the event that each byte belongs to, or -1. @param {number} length @param {Inspected} at */
@@ -210,7 +220,8 @@ function pieces(from, to, kinds, owners, chosen, text) {
     let end = i;
     let said = "";
     while (end < to && kinds[end] === kinds[i] && owners[end] === owners[i]) said += text(end++);
-    const css = `${BYTE_KINDS[kinds[i]][0]}${owners[i] >= 0 && owners[i] === chosen ? " rl-chosen" : ""}`;
+    const reserved = kinds[i] >= RESERVED ? " rl-reserved-bytes" : "";
+    const css = `${BYTE_KINDS[kinds[i] % RESERVED][0]}${reserved}${owners[i] >= 0 && owners[i] === chosen ? " rl-chosen" : ""}`;
     parts.push(make("span", owners[i] >= 0 ? { class: css, "data-start": String(owners[i]) } : { class: css }, [said]));
     i = end;
   }
