@@ -17,6 +17,7 @@ import { Lesson } from "./lesson.js";
 import { RingMap } from "./map.js";
 import { MapText, cellInWords } from "./maptext.js";
 import { Pending } from "./pending.js";
+import { PICTURES, pictureOf } from "./pictures.js";
 import { Predict } from "./predict.js";
 import { PresetMenu } from "./presetmenu.js";
 import { Readers } from "./readers.js";
@@ -143,7 +144,8 @@ class View {
       ([css, sign, name]) => make("span", { class: "rl-of-rings" }, [make("i", { class: css }, [sign]), name]));
     const legend = make("p", { class: "rl-legend" }, [...keys, padding, reserved, watched, ...ringKeys, make("span", { class: "rl-grow" }), this.map.toggle, this.code.show]);
     this.places.lesson.append(this.lesson.element, this.predict.element);
-    this.places.menu.append(this.share.button, this.share.dialog, this.help.button);
+    for (const [label, what, as, css] of PICTURES) this.exports.add(label, () => this.#save(what, as), css);
+    this.places.menu.append(this.exports.element, this.share.button, this.share.dialog, this.help.button);
     this.parts.append(
       make("header", { class: "rl-head" }, [make("h1", {}, ["relaylab"]), this.status, this.channel, this.readers, this.busy, this.places.menu, this.help.dialog]),
       this.caption, this.spoken,
@@ -156,11 +158,16 @@ class View {
       this.series.element,
       make("div", { class: "rl-below" }, [this.totals.element, this.journal.element, this.inspector.element]),
     );
-    this.places.menu.append(this.exports.element);
     el.append(this.parts);
     this.map.element.dataset.frames = "0";
     this.map.element.dataset.state = "{}";
     this.map.element.dataset.latencyMs = "0";
+  }
+
+  /** @param {"map" | "plots"} what @param {"svg" | "png"} as */
+  async #save(what, as) {
+    const picture = await pictureOf(this.map, this.series, what, as);
+    download(`relaylab-${what}.${as}`, picture.type, picture);
   }
 
   #listen() {
