@@ -324,3 +324,32 @@ def test_a_demo_of_something_that_is_not_there_is_refused_before_anything_starts
 ) -> None:
     assert main(["demo", "--no-browser", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+TRACES = Path(__file__).parent / "data" / "traces"
+
+
+@pytest.mark.parametrize(
+    ("words", "events"),
+    [
+        (["gen_wburst500"], 49_672),
+        ([str(TRACES / "perf.txt"), "--event-size", "64"], 200),
+        ([str(TRACES / "blkparse.txt"), *(f"--event-size={name}=48" for name in "QGDC")], 403),
+        ([str(TRACES / "babeltrace.txt.gz")], 60),
+    ],
+)
+def test_replay_takes_traces_of_every_kind(
+    words: list[str], events: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", *words, "--full-speed", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == events
+
+
+@pytest.mark.parametrize("command", ["replay", "demo"])
+def test_a_trace_without_sizes_asks_for_the_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(TRACES / "perf.txt")]) == 2
+    assert "--event-size 64" in capsys.readouterr().err
+    assert main([command, str(TRACES / "perf.txt"), "--event-size=5", "--event-size=a=6"]) == 2
+    assert "one SIZE for all events, or NAME=SIZE" in capsys.readouterr().err

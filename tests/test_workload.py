@@ -322,3 +322,26 @@ def test_every_bundled_trace_is_named_and_unknown_names_are_a_file_error() -> No
     with pytest.raises(FileError, match="w6_twocpu") as unknown:
         resources.trace("../../secret")
     assert unknown.value.errno == errno.ENOENT
+
+
+@pytest.mark.parametrize(
+    "line", ["\n", " \r\n", "x,0,1\n", " 7 , 0 , 1 \n", "7,0,0001\n", '7,"0",1\n']
+)
+def test_a_file_of_odd_lines_ends_soon(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(HEADER + "5,0,10\n" + line * 200_000 + "9,0,10\n")
+    start = time.process_time()
+    load = workload.load(path, errors="skip")
+    assert time.process_time() - start < 10
+    assert load.t_ns[[0, -1]].tolist() == [5, 9]
+    assert len(load) + load.skipped == (2 if not line.strip() else 200_002)
+
+
+@pytest.mark.parametrize("name", ["t_ns", "time_ns"])
+def test_columns_may_have_other_names_that_can_mean_nothing_else(name: str, tmp_path: Path) -> None:
+    load = workload.load(write(tmp_path / "t.csv", f"{name},cpu_id,size_bytes\n5,1,10\n"))
+    assert (load.t_ns[0], load.cpu[0], load.size[0]) == (5, 1, 10)
+    with pytest.raises(ConfigError, match="several columns"):
+        workload.load(write(tmp_path / "t.csv", "t_ns,time_ns,cpu,size\n5,6,1,10\n"))
+    with pytest.raises(ConfigError, match="no column timestamp_ns"):
+        workload.load(write(tmp_path / "t.csv", "time,cpu,size\n5,1,10\n"))

@@ -89,13 +89,14 @@ def _read_block(
             return
         number += int(told[LINES])
         start = int(told[AT])
-        line, newline, _ = block[start:].partition(b"\n")
+        end = (block.find(b"\n", start) + 1) or len(block)
+        line = block[start:end].rstrip(b"\n")
         row = _row(line, number, events, where, int(told[LAST_T]))
         if row is not None:
             told[LAST_T] = row[0]
             last = row[2] if sized else fixed
             events.add(*(np.array([value]) for value in (row[0], row[1], last)))
-        told[AT] = start + len(line) + len(newline)
+        told[AT] = end
         number += 1
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.errors import ConfigError
 from relaylab.workload.trace import Workload
+
+_MOST_PARTS: Final = 4096
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Gathered:
             self._parts.append(
                 (t_ns.astype(np.int64), cpu.astype(np.uint16), size.astype(np.uint32))
             )
+            if len(self._parts) > _MOST_PARTS:  # where damage is frequent they are tiny
+                self._parts = [self.columns()]
 
     def ticked(self) -> None:
         """A chunk is done."""

@@ -158,9 +158,10 @@ def _read_block(
         if why == codes.NO_SIZE:
             raise _without_size(events.name, number, name.decode("utf-8", "replace"), names)
         start = int(told[codes.AT])
-        line, newline, _ = block[start:].partition(b"\n")
+        end = (block.find(b"\n", start) + 1) or len(block)
+        line = block[start:end].rstrip(b"\n")
         _damaged(events, number, why, line, told)
-        told[codes.AT] = start + len(line) + len(newline)
+        told[codes.AT] = end
         number += 1
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from relaylab.core.jit import njit
 from relaylab.workload.scan.codes import AT, LAST_T, LINES, MAX_CPU, MAX_SIZE, N
-from relaylab.workload.scan.text import COMMA, CR, LF, ZERO, is_digit
+from relaylab.workload.scan.text import COMMA, LF, NINE, ZERO, is_digit, past_spaces
 
 
 @njit(nogil=True)
@@ -40,16 +40,22 @@ def scan(
     last_t = int(told[LAST_T])
     odd = 0
     while at < length:
-        i, column = at, 0
+        i, column = past_spaces(data, at, length), 0
+        if i < length and int(data[i]) == LF:  # an empty line
+            lines += 1
+            at = i + 1
+            continue
         now, on, bytes_ = -1, -1, 0 if size_column < 0 else -1
         while True:
             if column in (t_column, cpu_column, size_column):
+                i = past_spaces(data, i, length)
                 value, begin = 0, i
                 while i < length and is_digit(int(data[i])):
                     value = value * 10 + int(data[i]) - ZERO
                     i += 1
-                if i == begin or i - begin > 18:
-                    odd = 1
+                digits = i - begin
+                if digits == 0 or digits > 19 or (digits == 19 and int(data[begin]) == NINE):
+                    odd = 1  # 9e18 and more: 64 bits may be too few
                     break
                 if column == t_column:
                     now = value
@@ -57,6 +63,7 @@ def scan(
                     on = value
                 else:
                     bytes_ = value
+                i = past_spaces(data, i, length)
             else:
                 while i < length and int(data[i]) not in (COMMA, LF):
                     i += 1
@@ -64,8 +71,6 @@ def scan(
                 i += 1
                 column += 1
                 continue
-            if i < length and int(data[i]) == CR:
-                i += 1
             if i < length and int(data[i]) != LF:
                 odd = 1
             break
