@@ -3,8 +3,8 @@
 The page notes each frame as it is painted; a probe in the kernel notes what that costs there.
 """
 
-import contextlib
 import json
+import os
 import socket
 import statistics
 import sys
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import psutil
 from bench import probe
+from lab.driving import Driver
+from lab.weighing import heap_bytes, resident_bytes
 
 TESTS = Path(__file__).parents[1]
 N_CPUS, N_SUBBUFS, SUBBUF_SIZE = 8, 64, 16384
@@ -42,10 +44,7 @@ new MutationObserver((changes) => {
   }
 }).observe(document, { subtree: true, attributeFilter: ['data-latency-ms'] });
 """
-HIDE = """(hidden) => {
-  Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true });
-  document.dispatchEvent(new Event('visibilitychange'));
-}"""
+NO_LOG = Path(os.devnull)
 
 _BEGIN = f"""\
 import sys
@@ -188,7 +187,7 @@ class Watched:
         self.wait_for_frames(1)
         first_s = self._frames()[0][0] / 1000 - self._cell_ran()
         time.sleep(SETTLE_S)
-        heap, server = self._heap(), self._server()
+        heap, server = heap_bytes(self.devtools), resident_bytes(self.server)
         begin = time.time()
         self._sleep(seconds)
         end = time.time()
@@ -199,7 +198,10 @@ class Watched:
         cpu = self._cpu(begin, end)
         growth = [
             60 * (now - before) / (time.time() - begin) / 1e6
-            for now, before in ((self._heap(), heap), (self._server(), server))
+            for now, before in (
+                (heap_bytes(self.devtools), heap),
+                (resident_bytes(self.server), server),
+            )
         ]
         writer_ns, unwatched_ns = self._by_turns() if hides else (cpu["writer_ns"], float("nan"))
         return Measured(
@@ -233,16 +235,12 @@ class Watched:
         """Wait until so many frames were painted."""
         self.page.wait_for_function("n => window.frames_painted.length >= n", arg=count)
 
-    def hide(self, hidden: bool) -> None:
-        """Let the page believe that its tab is hidden, or shown."""
-        self.page.evaluate(HIDE, hidden)
-
     def _by_turns(self) -> tuple[float, float]:
         """CPU ns of writers per event, watched and unwatched, each the median of turns."""
         seen: dict[bool, list[float]] = {False: [], True: []}
         for _ in range(TURNS):
             for hidden in (True, False):
-                self.hide(hidden)
+                Driver(self.page).hide(hidden)
                 time.sleep(2 * probe.EVERY_S)
                 begin = time.time()
                 time.sleep(TURN_S)
@@ -264,7 +262,7 @@ class Watched:
             time.sleep(0.2)
 
     def _is_affordable(self) -> bool:
-        return self._server() < MOST_BYTES
+        return resident_bytes(self.server) < MOST_BYTES
 
     def _frames(self) -> list[list[float]]:
         frames: list[list[float]] = self.page.evaluate("window.frames_painted")
@@ -272,18 +270,6 @@ class Watched:
 
     def _cell_ran(self) -> float:
         return float(next(one["at"] for one in probe.read(self.log) if "cell" in one))
-
-    def _heap(self) -> float:
-        self.devtools.send("HeapProfiler.collectGarbage")
-        return float(self.devtools.send("Runtime.getHeapUsage")["usedSize"])
-
-    def _server(self) -> float:
-        """Resident bytes of the server and its kernels."""
-        total = 0
-        for process in (self.server, *self.server.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss
-        return float(total)
 
 
 def figures(

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from bench import frames
 from lab.conftest import FLAGS, PATIENCE_MS, jupyter, served
 from lab.driving import Driver
+from lab.weighing import server_of
 
 from relaylab.cli.bench import heading, row
 from relaylab.cli.measure import Figure
@@ -60,9 +60,7 @@ def in_voila(chromium: str, directory: Path, way: str) -> frames.Measured:
 def in_jupyterlab(chromium: str, directory: Path, way: str) -> frames.Measured:
     path, log = frames.notebook(directory, CELLS[way], way)
     with jupyter("jupyterlab", "lab", directory) as (address, _), new_page(chromium) as page:
-        (server,) = (
-            child.pid for child in psutil.Process().children() if "jupyterlab" in child.cmdline()
-        )
+        server = server_of("jupyterlab").pid
         driver = Driver(page)
         driver.open_notebook(f"{address}/tree/{path.name}?reset")
         driver.run(0)

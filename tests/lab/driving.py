@@ -12,6 +12,10 @@ PRESS_ALL = """([css, keys]) => {
     element.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
   }
 }"""
+HIDE = """(hidden) => {
+  Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
 STILL_S = 2.0
 STILL_WITHIN_S = 120.0
 CONNECTED = """async () => {
@@ -108,6 +112,10 @@ class Driver:
     def seen(self) -> tuple[dict[str, list[int]], dict[str, int]]:
         """State and totals."""
         return self.state(), self.totals()
+
+    def hide(self, hidden: bool) -> None:
+        """Let the page believe that its tab is hidden, or shown again."""
+        self.page.evaluate(HIDE, hidden)
 
     def status(self) -> str:
         """data-status."""
