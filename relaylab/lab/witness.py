@@ -79,6 +79,11 @@ class Witness:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
 
+    @property
+    def has_seen(self) -> bool:
+        """Whether anything was done to a buffer."""
+        return bool(self._noted)
+
     def code(self) -> StepCode:
         """What was run, once all is done and before anything else is."""
         skipped = max(0, len(self._noted) - _MOST)
@@ -150,8 +155,11 @@ class Beside:
 
     @contextmanager
     def step(self, timeline: Any, is_one: bool = True) -> Iterator[None]:
-        """What is done to the timeline within; whether that is one step."""
-        self.code = None
+        """What is done to the timeline within; whether that is one step.
+
+        If nothing is done to a buffer, what was run last stays.
+        """
+        before, self.code = self.code, None
         if not (self.is_shown and is_one):
             yield
             return
@@ -161,7 +169,7 @@ class Beside:
             yield
         finally:
             timeline.channel = channel
-        self.code = witness.code()
+        self.code = witness.code() if witness.has_seen else before
 
 
 def _next_cpu(timeline: Any) -> int:

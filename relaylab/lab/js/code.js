@@ -85,7 +85,6 @@ function stepOf(code) {
   for (const { told, calls } of code.operations) {
     parts.push(make("h3", {}, [told]), ...calls.map(callOf));
   }
-  if (!code.operations.length) parts.push(make("p", { class: "rl-code-note" }, ["This step does nothing to a buffer."]));
   return parts;
 }
 
