@@ -345,3 +345,33 @@ def test_columns_may_have_other_names_that_can_mean_nothing_else(name: str, tmp_
         workload.load(write(tmp_path / "t.csv", "t_ns,time_ns,cpu,size\n5,6,1,10\n"))
     with pytest.raises(ConfigError, match="no column timestamp_ns"):
         workload.load(write(tmp_path / "t.csv", "time,cpu,size\n5,1,10\n"))
+
+
+@pytest.mark.parametrize("name", ["zeros", "zeros.csv", "zeros.txt"])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        HEADER.encode() + b"5,0,10\n",
+        b" a-1 [000] 5.000000: x: y\n",
+        b"  8,0    3        1     0.000000001   697  G   W 223490 + 8 [x]\n",
+        b"[00:00:01.000000001] vm p:e: { cpu_id = 1 }, { }\n",
+    ],
+)
+def test_ten_gigabytes_of_zeros_end_at_once_and_in_little_memory(
+    name: str, begin: bytes, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.write(begin)
+        file.truncate(10 << 30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    with pytest.raises(ConfigError, match=rf"{name}, line \d: longer than"):
+        workload.load(path, event_size=1)
+    if begin:
+        load = workload.load(path, event_size=1, errors="skip")
+        assert (len(load), load.skipped) == (1, 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
+    assert time.process_time() - start < 30  # the first text compiles

@@ -11,6 +11,7 @@ from relaylab.cli.arguments import (
     event_size,
     load_trace,
     reading,
+    trace_path,
 )
 
 _EXAMPLES = """\
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if args.trace is not None:
         load_trace(args)  # a trace that cannot be read is told here, not on the page
     environment = to_environment(
-        trace=args.trace,
+        trace=None if args.trace is None else str(trace_path(args.trace)),
         event_size=event_size(args),
         subbuf_size=args.subbuf_size,
         n_subbufs=args.n_subbufs,

@@ -62,9 +62,15 @@ def read_parquet(
 
 def _add(rows: list[Any], events: Gathered, row: int, last_t: int, event_size: object) -> int:
     """The rows of a batch; the time of the last that is kept."""
+    whole = [
+        _integers(values, name, events.name) for name, values in zip(COLUMNS, rows, strict=False)
+    ]
+    if not any(values.null_count for values in rows) and _is_sound(whole, last_t):
+        size = whole[2] if len(whole) == 3 else np.full(len(whole[0]), event_size)
+        events.add(whole[0], whole[1], size)
+        return int(whole[0][-1])
     columns, sound = [], np.ones(len(rows[0]), bool)
-    for name, values, largest in zip(COLUMNS, rows, _LARGEST, strict=False):
-        column = _integers(values, name, events.name)
+    for name, column, values, largest in zip(COLUMNS, whole, rows, _LARGEST, strict=False):
         wrong = (column < 0) | (column > largest)
         if values.null_count:
             wrong |= values.is_null().to_numpy(zero_copy_only=False)
@@ -81,6 +87,16 @@ def _add(rows: list[Any], events: Gathered, row: int, last_t: int, event_size: o
     size = kept[2] if len(kept) == 3 else np.full(len(kept[0]), event_size)
     events.add(kept[0], kept[1], size)
     return int(kept[0][-1]) if len(kept[0]) else last_t
+
+
+def _is_sound(columns: list[Any], last_t: int) -> bool:
+    """Whether all values are in their ranges and time goes on."""
+    ranged = all(
+        column.min() >= 0 and column.max() <= largest
+        for column, largest in zip(columns, _LARGEST, strict=False)
+    )
+    times = columns[0]
+    return ranged and times[0] >= last_t and bool((times[1:] >= times[:-1]).all())
 
 
 def _integers(values: Any, name: str, file: str) -> Any:
