@@ -90,13 +90,20 @@ class Workbench(Driving, widgets.VBox):
     channel : Channel
         The channel on screen.
     state : dict
-        What the page shows, taken now: status, mode, position, produced, consumed, offset, unfull
-        and totals.
+        What the page shows, taken now: status, mode, position (events), moves, t_ns, speed,
+        stop_at, marks, caption, produced, consumed, offset, unfull and totals.
 
     Examples
     --------
     >>> wb = Workbench(subbuf_size="4 KiB", n_subbufs=8)  # doctest: +SKIP
     >>> wb.state["totals"]["written"]  # doctest: +SKIP
+
+    Without a browser, in virtual time:
+
+    >>> wb.open(virtual=True)  # doctest: +SKIP
+    >>> wb.run_until("loss")  # doctest: +SKIP
+    >>> wb.step(-1, by="transition")  # doctest: +SKIP
+    >>> wb.record().journal  # doctest: +SKIP
     """
 
     def __init__(

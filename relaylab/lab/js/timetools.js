@@ -49,7 +49,7 @@ export class TimeTools {
     choose(this.speed, frame.text.speed === null || frame.text.speed === undefined ? "" : String(frame.text.speed), "speed: ×");
     choose(this.stop, frame.text.stop_at ?? "", "stop at: ");
     this.speed.disabled = !isOpen || (frame.flags & VIRTUAL) === 0;
-    this.stop.disabled = !isOpen;
+    this.stop.disabled = !isOpen || !frame.text.n_events; // writers that are your program's stop for nobody here
     const ab = frame.text.ab ?? {};
     MARK_NAMES.forEach((name, i) => {
       const mark = ab[name];
