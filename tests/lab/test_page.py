@@ -243,6 +243,7 @@ def test_every_wrong_input_is_marked_and_told_and_nothing_is_changed(voila):
 def test_nothing_is_cut_off(voila, width):
     height = width * 5 // 8
     voila.page.set_viewport_size({"width": width, "height": height})
+    voila.page.locator(".rl-lesson button").click()  # once it is read
     inside = """() => {
       const root = document.querySelector('.rl-workbench');
       const parts = 'dt, dd, button, select, p, canvas, th';

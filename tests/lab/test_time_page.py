@@ -66,7 +66,7 @@ def test_jupyterlab_steps_marks_and_goes_back(page, jupyterlab):
 
 
 def test_losses_are_gone_to_and_playing_stops_at_them(voila):
-    voila.choose("rl-preset", "Bursts")
+    voila.choose("rl-preset", "Bursts, slow")
     voila.press("rl-map", ">")
     loss, lost = voila.position(), voila.totals()["lost_full"]
     assert lost == 1
@@ -104,7 +104,7 @@ def test_slow_motion_plays_virtual_time_at_its_speed(voila):
 def test_running_in_real_time_stops_at_a_loss(page, demo):
     driver = Driver(page)
     driver.open_demo(demo)
-    driver.choose("rl-preset", "Bursts")
+    driver.choose("rl-preset", "Bursts, slow")
     driver.choose("rl-stop-at", "next full")
     driver.wait_for_status("paused")
     driver.wait_for_caption("is full")
