@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from relaylab.tuning.arrivals import arrivals_of
 from relaylab.tuning.executors import spread
 from relaylab.tuning.reader import Reader
 from relaylab.tuning.simulation import by_cpu, run_all, shape_of
+from relaylab.tuning.steady import Steady
 from relaylab.units import Quantity
 from relaylab.workload import Workload
 
@@ -198,7 +198,5 @@ def formula(
         )
     if c == 0:
         raise ConfigError("waste", passed=waste, allowed="1 byte or more")
-    rho = r / d
-    n = 1 + rho + math.sqrt((1 + rho) * r * pause / c)
-    size = r * pause / (n - 1 - rho) + c if pause and r else float(c)
-    return Estimate(n, size, (math.sqrt(r * pause) + math.sqrt((1 + rho) * c)) ** 2)
+    steady = Steady(r, pause, r / d, c)
+    return Estimate(steady.n_subbufs, steady.subbuf_size, steady.memory)

@@ -52,6 +52,13 @@ class Steady:
         return 1 + self.load + math.sqrt(needed)
 
     @property
+    def subbuf_size(self) -> float:
+        """The size that goes with that number, bytes."""
+        late = self.rate * self.latency
+        spare = self.n_subbufs - 1 - self.load
+        return late / spare + self.waste if late else self.waste
+
+    @property
     def memory(self) -> float:
         """The least memory per CPU, bytes, B*; infinity if there is none."""
         if not self.is_possible:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relaylab.tuning import formula
 from relaylab.tuning.steady import Steady
 
 
@@ -34,3 +35,11 @@ def test_two_sub_buffers_need_a_reader_much_faster_than_the_writer() -> None:
     assert Steady(1e6, 0.01, load=0.0, waste=0).memory_at(2) == 2e4
     assert Steady(1e6, 0.01, load=0.5, waste=0).memory_at(2) == 4e4
     assert Steady(1e6, 0.01, load=0.0, waste=0).memory_at(1) == math.inf
+
+
+def test_the_function_formula_says_the_same() -> None:
+    steady = Steady(rate=5e6, latency=0.002, load=0.1, waste=48)
+    said = formula("5 MB/s", "2 ms", "50 MB/s", 48)
+    assert said.n_subbufs == pytest.approx(steady.n_subbufs)
+    assert said.subbuf_size * said.n_subbufs == pytest.approx(said.memory) == steady.memory
+    assert formula(0, 0, "1 MB/s", 48).subbuf_size == 48
