@@ -115,12 +115,15 @@ class Trace:
         Of a bundled trace, or of a file without its directory.
     sha256 : str
         Of its events, see `fingerprint`; the file may be packed or not.
+    event_size : int or tuple of (str, int), optional
+        What a file that tells no sizes was read with, see `relaylab.workload.load`.
     beside : Path, optional
         A directory in which to look for it first; belongs to this machine.
     """
 
     name: str
     sha256: str
+    event_size: int | tuple[tuple[str, int], ...] | None = None
     beside: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -131,12 +134,21 @@ class Trace:
         sha256 = strict.text("sha256", self.sha256, 64)
         if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
             raise ConfigError("sha256", passed=sha256, allowed="64 hexadecimal digits, small")
+        size = self.event_size
+        if size is None:
+            return
+        if not isinstance(size, tuple):
+            strict.whole("event_size", size, 0, MAX_SIZE, "bytes")
+            return
+        for event, one in size:
+            strict.whole(f"event_size of {event}", one, 0, MAX_SIZE, "bytes")
 
     @classmethod
-    def of(cls, path: Path) -> "Trace":
-        """The trace in a file, which is found again as long as this process lives."""
-        path = path.absolute()
-        return cls(path.name, fingerprint(_loaded(path, _changed_ns(path))), path.parent)
+    def of(cls, path: Path, event_size: int | dict[str, int] | None = None) -> "Trace":
+        """The trace in a file; arguments as `relaylab.workload.load`."""
+        path, size = path.absolute(), _hashable(event_size)
+        workload = _loaded(path, _changed_ns(path), size)
+        return cls(path.name, fingerprint(workload), size, path.parent)
 
     def make(self, n_cpus: int) -> Workload:
         """
@@ -148,7 +160,7 @@ class Trace:
             What is here under this name holds other events.
         """
         path = self._path()
-        workload = _loaded(path, _changed_ns(path))
+        workload = _loaded(path, _changed_ns(path), self.event_size)
         found = fingerprint(workload)
         if found != self.sha256:
             raise ConfigError(
@@ -164,7 +176,7 @@ class Trace:
             return resources.trace(self.name)
         here = [self.beside, Path.cwd()] if self.beside is not None else [Path.cwd()]
         for directory in here:
-            if (directory / self.name).is_file():
+            if (directory / self.name).exists():
                 return directory / self.name
         raise FileError(
             "the scenario's trace is not here",
@@ -176,7 +188,9 @@ class Trace:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "trace", "name": self.name, "sha256": self.sha256}
+        size = self.event_size
+        told = dict(size) if isinstance(size, tuple) else size
+        return {"kind": "trace", "name": self.name, "sha256": self.sha256, "event_size": told}
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +266,8 @@ def read_load(value: object) -> Load:
     kind = strict.choice("kind of workload", keys.take("kind"), ("bursts", "trace", "events"))
     made: Load
     if kind == "trace":
-        made = Trace(keys.take("name"), keys.take("sha256"))
+        size = keys.take("event_size", None)
+        made = Trace(keys.take("name"), keys.take("sha256"), _hashable(size))
     elif kind == "events":
         made = Events.of(keys)
     else:
@@ -267,8 +282,8 @@ def read_load(value: object) -> Load:
 
 
 def workload_of(recipe: Load, n_cpus: int) -> Workload:
-    """The workload of a recipe, laid out on `n_cpus` CPUs; `load_of` finds the recipe again."""
-    made = _made(recipe, n_cpus)
+    """The workload of a recipe, laid out on `n_cpus` CPUs (0: on its own); see `load_of`."""
+    made = _made(recipe, n_cpus or recipe.make(0).n_cpus)
     if not (isinstance(recipe, Events) and recipe.workload is made):
         _RECIPES[made] = recipe
     return made
@@ -305,8 +320,14 @@ def _made(recipe: Load, n_cpus: int) -> Workload:
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, changed_ns: int) -> Workload:
-    return load(path)
+def _loaded(
+    path: Path, changed_ns: int, size: int | tuple[tuple[str, int], ...] | None
+) -> Workload:
+    return load(path, event_size=dict(size) if isinstance(size, tuple) else size)
+
+
+def _hashable(size: Any) -> Any:
+    return tuple(sorted(size.items())) if isinstance(size, dict) else size
 
 
 def _changed_ns(path: Path) -> int:

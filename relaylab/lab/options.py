@@ -1,17 +1,22 @@
-"""The options of ``relaylab demo``, on their way through the environment to the page's kernel."""
+"""The options of ``relaylab demo``, on their way through the environment to the page's kernel.
+
+The page's address may hold a scenario; the server puts the address's query into the environment.
+"""
 
 import json
 import os
 from pathlib import Path
 from typing import Any, Final
 
+from relaylab.errors import RelayError
 from relaylab.lab.attached import AttachedChannel
 from relaylab.lab.library import Library
-from relaylab.lab.scenario import is_link, scenario_of
+from relaylab.lab.loads import Trace, workload_of
+from relaylab.lab.scenario import Scenario, is_link, scenario_of
 from relaylab.lab.settings import Settings
-from relaylab.workload import load
 
 VARIABLE: Final = "RELAYLAB_DEMO"
+QUERY: Final = "QUERY_STRING"
 
 
 def to_environment(
@@ -54,8 +59,7 @@ def to_environment(
     if scenario is not None:
         if not is_link(scenario):
             scenario = str(Path(scenario).expanduser().resolve())
-        found = scenario_of(scenario)
-        found.workload(found.settings.n_cpus)  # its trace may not be here
+        _checked(scenario_of(scenario))
         given["scenario"] = scenario
     if trace is not None:
         given["workload"] = str(Path(trace).expanduser().resolve())
@@ -76,5 +80,18 @@ def from_environment() -> dict[str, Any]:
         return options | {"channel": AttachedChannel(path)}
     if "event_size" in options:
         size = options.pop("event_size")
-        options["workload"] = load(options["workload"], event_size=size)
-    return options
+        options["workload"] = workload_of(Trace.of(Path(options["workload"]), size), 0)
+    query = "?" + os.environ.get(QUERY, "")
+    if not is_link(query):
+        return options
+    try:
+        asked = _checked(Scenario.from_link(query))
+    except RelayError as error:  # the page shows what it would have shown, and says so
+        return options | {"caption": f"The scenario of this link cannot be opened: {error}"}
+    return {name: options[name] for name in options if name == "wall"} | {"scenario": asked}
+
+
+def _checked(scenario: Scenario) -> Scenario:
+    """The same, if its trace is here."""
+    scenario.workload(scenario.settings.n_cpus)
+    return scenario

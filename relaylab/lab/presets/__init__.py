@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from relaylab.errors import FileError, RelayError
-from relaylab.lab.loads import Events, Trace
+from relaylab.lab.loads import Trace, load_of
 from relaylab.lab.scenario import Scenario
 from relaylab.lab.settings import ReaderModel, Settings
 from relaylab.workload import Workload
@@ -52,7 +52,7 @@ def preset_of_workload(workload: Workload) -> Scenario:
     """Events of the user's own program, likewise."""
     lesson = f"{len(workload):,} events of your own workload, over and over."
     name = workload.name.strip()[:80] or "your workload"
-    return Scenario(name, Events(workload), _settings_for(workload), lesson, YOURS)
+    return Scenario(name, load_of(workload), _settings_for(workload), lesson, YOURS)
 
 
 def directory() -> Path:
