@@ -153,14 +153,15 @@ class Quiz:
                 "answer": self._spoken(len(self.outcomes) - 1, shown.answer),
                 "is_right": shown.is_right,
                 "why": shown.why,
-                "at": _place(self._questions[len(self.outcomes) - 1], shown.answer),
+                "given": _place(shown.prediction),
+                "at": _place(shown.answer),
                 "has_more": question is not None,
             }
         assert question is not None
         return told | {
             "words": question.words,
             "kind": question.kind,
-            "given": _place(question, self._prediction),
+            "given": _place(self._prediction),
             "said": self._spoken(self._next, self._prediction),
         }
 
@@ -217,7 +218,7 @@ def spoken(question: Question, answer: Answer) -> str:
     return f"event {answer:,}" if question.ask == "lost_event" else f"{answer:,}"
 
 
-def _place(question: Question, answer: Answer) -> list[int] | None:
+def _place(answer: Answer) -> list[int] | None:
     """An answer as numbers, for the inputs and the map."""
     if answer is None:
         return None

@@ -549,7 +549,7 @@ class Workbench(Driving, widgets.VBox):
         return self._session.do(
             "open",
             make=make,
-            told=preset.lesson,
+            told=f"{preset.name}: the channel is open.",
             is_virtual=is_virtual,
             only_if_open=only_if_open,
             may_be_replaced=may_be_replaced,

@@ -8,6 +8,7 @@ import { make } from "./dom.js";
 const FILES = [
   ["journal.csv", "Journal as CSV"], ["series.csv", "Series as CSV"],
   ["journal.parquet", "Journal as Parquet"], ["series.parquet", "Series as Parquet"],
+  ["session.json", "Session as JSON, to open again"],
 ];
 
 export class Exports {

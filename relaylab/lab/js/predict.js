@@ -14,6 +14,7 @@ import { make, setText } from "./dom.js";
  * @property {"cell" | "cpu" | "number"} [kind] absent once it is revealed
  * @property {number[] | null} [given]
  * @property {string} [said]
+ * @property {number[] | null} [at] what is right, as numbers
  * @property {string} [prediction]
  * @property {string} [answer]
  * @property {boolean} [is_right]
@@ -30,14 +31,17 @@ const HOW = {
   number: "Type a number.",
 };
 
+/** @param {number[]} answer @returns {import("./map.js").Place} */
+const placeOf = ([cpu, subbuf]) => ({ cpu, subbuf });
+
 export class Predict {
   /**
    * @param {(command: string, values?: Record<string, unknown>) => void} command
-   * @param {() => void} goToMap moves the focus to the map
+   * @param {import("./map.js").RingMap} map gets the focus, and shows answers that are cells
    */
-  constructor(command, goToMap) {
+  constructor(command, map) {
     this.command = command;
-    this.goToMap = goToMap;
+    this.map = map;
     this.count = make("b");
     this.words = make("p", { class: "rl-predict-words" });
     this.how = make("span", { class: "rl-unit" });
@@ -60,7 +64,8 @@ export class Predict {
     this.reveal.addEventListener("click", () => this.#reveal());
     this.next.addEventListener("click", () => {
       this.command("go_on");
-      this.goToMap();
+      this.map.hint(null);
+      this.map.element.focus();
     });
     // JupyterLab's command mode must not see what is typed here.
     this.element.addEventListener("keydown", (event) => {
@@ -114,6 +119,7 @@ export class Predict {
       if (!this.inputs.some((input) => input === document.activeElement)) {
         this.inputs.forEach((input, i) => { input.value = String(asked.given?.[i] ?? ""); });
       }
+      if (kind === "cell" && asked.given) this.map.hint(placeOf(asked.given));
       if (asked.said) setText(this.spoken, `Your answer: ${asked.said}.`);
     }
     setText(this.said, asked.said ? `Your answer: ${asked.said}` : "");
@@ -126,11 +132,16 @@ export class Predict {
     const right = asked.answer || "it does not happen";
     setText(this.verdict, asked.is_right ? `✓ Right: ${right}.` : `✗ You said ${asked.prediction}; right is ${right}.`);
     this.verdict.classList.toggle("rl-wrong", !asked.is_right);
-    setText(this.why, asked.why ?? "");
+    const isOnMap = asked.at?.length === 2;
+    setText(this.why, `${asked.why ?? ""}${isOnMap && !asked.is_right ? " On the map yours is dashed, the right one framed." : ""}`);
     const isLast = asked.number === asked.of;
     setText(this.next, isLast ? "Done" : asked.has_more ? "Next question" : "Go on to the next question");
     if (!isNew) return;
     setText(this.spoken, `${this.verdict.textContent} ${asked.why} ${asked.right} of ${asked.asked} right.`);
+    if (isOnMap && asked.at) {
+      this.map.hint(asked.given ? placeOf(asked.given) : null);
+      this.map.select(asked.at[0], asked.at[1]);
+    }
     const at = document.activeElement;
     if (!at || at === document.body || this.element.contains(at)) this.next.focus();
   }

@@ -3,6 +3,7 @@
  */
 
 import { make, setText } from "./dom.js";
+import { download } from "./exports.js";
 
 export class Share {
   /** @param {(command: string, values?: Record<string, unknown>) => void} command */
@@ -72,9 +73,7 @@ export class Share {
 
   /** A file that was asked for has come. @param {string} name @param {string} text */
   takeFile(name, text) {
-    const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    make("a", { href: address, download: name }).click();
-    URL.revokeObjectURL(address);
+    download(name, "application/json", text);
   }
 
   async #copy() {

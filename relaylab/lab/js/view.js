@@ -102,7 +102,7 @@ class View {
     this.help = new Help();
     this.share = new Share((what, values) => this.command(what, values));
     this.lesson = new Lesson();
-    this.predict = new Predict((what, values) => this.command(what, values), () => this.map.element.focus());
+    this.predict = new Predict((what, values) => this.command(what, values), this.map);
     this.wall = new Wall(() => this.#look());
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });

@@ -1,0 +1,215 @@
+"""Presets, questions, links and saved presets as a person meets them in the page."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from lab.conftest import served
+from lab.driving import Driver
+
+from relaylab.lab import presets
+from relaylab.lab.scenario import Scenario
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+SHIPPED = {one.name: one for one in presets.shipped()}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The directory of the presets that the demo saves."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def own_demo(home, tmp_path_factory):
+    """The address of a demo with settings of its own."""
+    command = [sys.executable, "-m", "relaylab", "demo", "--no-browser"]
+    log = tmp_path_factory.mktemp("demo") / "log"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(home))
+        with served(command, r"http://localhost:\d+/", log) as (address, _):
+            yield address
+
+
+@pytest.fixture
+def driver(page, own_demo):
+    driver = Driver(page)
+    driver.open_demo(own_demo)
+    return driver
+
+
+def text_of(driver, css):
+    return driver.page.locator(css).inner_text()
+
+
+def test_each_preset_opens_where_it_teaches_and_says_what(driver):
+    menu = driver.page.locator(".rl-preset select")
+    groups = menu.locator("optgroup").evaluate_all(
+        "groups => groups.map((g) => [g.label, g.children.length])"
+    )
+    assert sum(length for _, length in groups) == menu.locator("option").count() >= len(SHIPPED)
+    assert "" not in [title for title, _ in groups]
+    for name, scenario in SHIPPED.items():
+        driver.choose("rl-preset", name)
+        driver.page.wait_for_function(
+            "text => document.querySelector('.rl-lesson p').textContent === text",
+            arg=scenario.lesson,
+        )
+        assert driver.page.locator(".rl-lesson").is_visible()
+        assert len(driver.state()["produced"]) == scenario.settings.n_cpus
+        if scenario.time == "virtual":
+            assert driver.position() == scenario.start
+        else:
+            driver.wait_for_status("running")
+        assert driver.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    driver.page.locator(".rl-lesson button").click()
+    assert driver.page.locator(".rl-lesson").is_hidden()
+
+
+def press_until(page, key, css, most=80):
+    """Press a key until the focus is on an element that matches."""
+    for _ in range(most):
+        if page.evaluate("css => document.activeElement?.matches(css)", css):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {css}")
+
+
+def test_keyboard_alone_chooses_a_preset_answers_all_its_questions_and_goes_on(driver):
+    page, name = driver.page, "The event lost at unfull"
+    page.locator("body").press("Tab")
+    press_until(page, "Tab", ".rl-preset select")
+    for _ in SHIPPED:
+        if (
+            page.locator(".rl-preset select").evaluate("menu => menu.selectedOptions[0].text")
+            == name
+        ):
+            break
+        page.keyboard.press("ArrowDown")
+    driver.wait_until_done()
+    page.wait_for_function("!document.querySelector('.rl-predict').hidden")
+    assert page.locator(".rl-reveal").is_disabled()
+    press_until(page, "Shift+Tab", ".rl-predict input")
+    page.keyboard.type("0")
+    page.wait_for_function(
+        "document.querySelector('.rl-predict-said').textContent === 'Your answer: 0'"
+    )
+    page.keyboard.press("Backspace")
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    driver.wait_until_done()
+    assert "Right: 1" in text_of(driver, ".rl-verdict")
+    assert "unfull" in text_of(driver, ".rl-predict-result")
+    assert "Question 1 of 2, 1 of 1 right" in text_of(driver, ".rl-predict header")
+    assert driver.totals()["lost_unfull"] == 1
+    assert page.evaluate("document.activeElement.matches('.rl-go-on')")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "document.querySelector('.rl-predict header').textContent.includes('2 of 2')"
+    )
+    driver.wait_for_status("paused")
+    driver.wait_until_done()
+    assert driver.position() == 33
+    page.wait_for_function("document.activeElement.matches('.rl-predict input')")
+    page.keyboard.type("50")
+    page.keyboard.press("Enter")
+    driver.wait_until_done()
+    assert "You said event 50; right is event 43" in text_of(driver, ".rl-verdict")
+    assert driver.position() == 43
+    page.keyboard.press("Enter")
+    driver.wait_until_done()
+    assert page.locator(".rl-predict").is_hidden()
+
+
+def test_a_question_about_a_cell_is_answered_on_the_map_and_hides_what_comes(driver):
+    page = driver.page
+    driver.choose("rl-preset", "Overwrite wraps")
+    driver.press("rl-map", *["."] * 30)
+    assert driver.position() == 56
+    driver.press("rl-scrub", "End")
+    assert driver.position() == 56
+    driver.click("rl-play")
+    assert "question waits" in driver.caption()
+    assert driver.totals()["overwritten_unread_subbufs"] == 0
+    driver.press("rl-map", "ArrowRight", "ArrowRight")
+    assert "Your answer: CPU 0, sub-buffer 1" in text_of(driver, ".rl-predict-said")
+    driver.press("rl-map", "ArrowDown")
+    assert "Your answer: CPU 1, sub-buffer 1" in text_of(driver, ".rl-predict-said")
+    driver.press("rl-map", "ArrowUp")
+    driver.click("rl-reveal")
+    assert "Right: CPU 0, sub-buffer 1" in text_of(driver, ".rl-verdict")
+    assert driver.totals()["overwritten_unread_subbufs"] == 1
+    assert page.locator(".rl-predict .rl-spoken").text_content().startswith("✓ Right")
+
+
+def share(driver):
+    driver.page.locator("button.rl-share-button").click()
+    driver.page.wait_for_function("document.querySelector('.rl-link').value !== ''")
+
+
+def test_a_link_opens_the_same_run_at_the_same_place_elsewhere(driver, own_demo, browser):
+    driver.choose("rl-preset", "Late commit")
+    driver.press("rl-map", ".", ".")
+    share(driver)
+    link = driver.page.locator(".rl-link").input_value()
+    assert link.startswith(own_demo)
+    assert len(link) < 2000
+    seen = driver.seen(), driver.position()
+    driver.page.locator(".rl-copy-link").click()
+    driver.page.wait_for_function(
+        "document.querySelector('.rl-share').textContent.includes('in the clipboard')"
+    )
+    other = browser.new_page()
+    other.set_default_timeout(240_000)
+    elsewhere = Driver(other)
+    elsewhere.open_demo(own_demo, "?" + urlsplit(link).query + "&theme=dark")
+    assert (elsewhere.seen(), elsewhere.position()) == seen
+    assert other.locator(".rl-workbench").get_attribute("data-theme") == "dark"
+    other.close()
+
+
+def test_a_damaged_link_shows_the_workbench_and_says_so(page, own_demo):
+    driver = Driver(page)
+    driver.open_demo(own_demo, "?scenario=eNpNUe1ugzA")
+    driver.wait_for_caption("The scenario of this link cannot be opened: the link is damaged")
+
+
+def test_a_preset_is_saved_by_name_downloaded_and_loaded_again(driver, own_demo, home, tmp_path):
+    page = driver.page
+    driver.choose("rl-preset", "Padding")
+    driver.press("rl-scrub", "PageUp")
+    position = driver.position()
+    share(driver)
+    page.locator(".rl-preset-name").fill("Mine, one")
+    page.locator(".rl-preset-lesson").fill("What I saw.")
+    page.locator(".rl-save-preset").click()
+    driver.wait_for_caption("is saved as")
+    kept = Scenario.load(home / "relaylab" / "presets" / "mine-one.json")
+    assert (kept.name, kept.lesson, kept.start) == ("Mine, one", "What I saw.", position)
+    with page.expect_download() as downloading:
+        page.locator(".rl-download-preset").click()
+    file = Path(downloading.value.path())
+    assert Scenario.from_json(file.read_text()) == kept
+    page.locator(".rl-share > button").click()
+    mine = page.locator(".rl-preset optgroup[label=Yours] option")
+    mine.wait_for(state="attached")
+    assert mine.all_text_contents() == ["Mine, one"]
+    value = json.loads(file.read_text()) | {"name": "Loaded", "start": 1, "questions": []}
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(value))
+    page.locator("button.rl-share-button").click()
+    page.locator(".rl-load-preset").set_input_files(changed)
+    page.wait_for_function("document.querySelector('.rl-scrub').ariaValueNow === '1'")
+    (tmp_path / "wrong.json").write_text(json.dumps(value | {"start": -4}))
+    page.locator(".rl-load-preset").set_input_files(tmp_path / "wrong.json")
+    driver.wait_for_caption("start: got -4; allowed: a whole number, 0 ..")
+    assert driver.position() == 1
+    again = Driver(page)
+    again.open_demo(own_demo)
+    again.choose("rl-preset", "Mine, one")
+    assert again.position() == position
+    assert re.search("What I saw", text_of(again, ".rl-lesson"))
