@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numba.core import config
 from relaylab import core, relayfs
 from relaylab.channel.channel import memories
 from relaylab.core import operations, ring
-from relaylab.errors import RelayError
+from relaylab.errors import EventTooLargeError, RelayError
 from relaylab.lab import Workbench
 from relaylab.lab.settings import ReaderModel, Settings
 from relaylab.lab.stepcode import StepCode
@@ -84,6 +85,9 @@ def test_the_plain_code_ends_where_the_engine_did_in_random_scenarios(data):
             latency_ns=data.draw(st.integers(0, 5000)),
             per_subbuf_ns=data.draw(st.integers(0, 5000)),
         ),
+        header=data.draw(st.integers(0, 8)),
+        store_padding=data.draw(st.booleans()),
+        commit_delay=data.draw(st.sampled_from([0, 0, 500, 3000])),
     )
     sizes = data.draw(st.lists(st.integers(0, 90), min_size=1, max_size=25))
     cpus = data.draw(
@@ -130,6 +134,23 @@ def test_reserve_and_commit_are_told_too_and_bytes_of_the_writer_are_no_differen
             assert code.error == ""
             assert any(value.startswith("commit[") for value in values(code))
         assert chan.stats.delivered > 0
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 70), max_size=30),
+    overwrite=st.booleans(),
+    consumed=st.lists(st.integers(0, 2), min_size=30, max_size=30),
+)
+def test_the_rules_of_todays_kernel_run_as_plain_code_too(sizes, overwrite, consumed):
+    with relayfs.RelayFS(n_cpus=1) as fs:
+        chan = relayfs.relay_open("cpu", None, 64, 3, overwrite, None, fs=fs, rules="linux")
+        for size, count in zip(sizes, consumed, strict=False):
+            witness = Witness(chan, 0)
+            with suppress(EventTooLargeError):
+                witness.write(bytes(size), 0)
+            witness.subbufs_consumed(0, count)
+            assert witness.code().error == ""
 
 
 def test_another_end_than_the_engines_is_told():

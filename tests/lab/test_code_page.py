@@ -41,8 +41,11 @@ def test_the_code_of_a_step_shows_beside_the_ring_in_virtual_time_and_c_hides_it
     driver.wait_until_done()
     page.locator(".rl-code h3", has_text="write of").wait_for()
 
-    # At the first loss the panel says why: the branch that was taken.
+    # The keys of map and bar are at hand while one reads.
     page.locator(".rl-code-body").focus()
+    page.keyboard.press(".")
+    driver.wait_until_done()
+    assert driver.position() == 3
     page.keyboard.press("c")
     panel.wait_for(state="hidden")
     driver.choose("rl-time-mode", "live")

@@ -19,9 +19,13 @@ const HEADING_PX = 26;
 const PLAYING = "Playing. Pause or step, and the lines of the last step show here.";
 
 export class CodePanel {
-  /** @param {(shown: boolean) => void} tell told when it is shown or hidden */
-  constructor(tell) {
+  /**
+   * @param {(shown: boolean) => void} tell told when it is shown or hidden
+   * @param {Record<string, () => void>} keys what keys do on map and bar; here too, and one more
+   */
+  constructor(tell, keys) {
     this.tell = tell;
+    keys.c = () => this.toggle();
     this.isWanted = true;
     this.isVirtual = false;
     this.isTold = false;
@@ -39,7 +43,9 @@ export class CodePanel {
     this.body.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       event.stopPropagation(); // JupyterLab's command mode must not see it
-      if (event.key === "c") this.toggle();
+      if (event.key === " " || !(event.key in keys)) return; // the space bar scrolls
+      event.preventDefault();
+      keys[event.key]();
     });
   }
 

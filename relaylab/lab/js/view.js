@@ -98,7 +98,7 @@ class View {
       (record) => this.map.hint(record));
     this.totals = new Totals();
     this.inspector = new Inspector((offset) => { if (this.map.selected) this.command("select", { ...this.map.selected, offset }); });
-    this.code = new CodePanel((shown) => this.command("show_code", { shown }));
+    this.code = new CodePanel((shown) => this.command("show_code", { shown }), this.transport.keys);
     this.help = new Help();
     this.share = new Share((what, values) => this.command(what, values));
     this.lesson = new Lesson();
@@ -409,7 +409,6 @@ class View {
     const keys = {
       ...this.transport.keys,
       "?": () => this.help.show(),
-      c: () => this.code.toggle(),
       Enter: () => this.map.move(0, 0),
       ArrowLeft: () => this.map.move(0, -1),
       ArrowRight: () => this.map.move(0, 1),
