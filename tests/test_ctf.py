@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relaylab import ConfigError, resources, workload
-from relaylab.workload import babeltrace
+from relaylab.workload import ctf
 
 DATA = Path(__file__).parent / "data" / "traces"
 
@@ -166,7 +166,7 @@ def test_a_babeltrace2_that_says_nothing_is_given_up(
     program.write_text("#!/bin/sh\nexec sleep 100\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(babeltrace, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(ctf, "_PATIENCE_S", 0.1)
     with pytest.raises(ConfigError, match="no sign"):
         workload.load(lttng)
 

@@ -14,7 +14,6 @@ from typing import IO, Final
 from relaylab.errors import ConfigError
 
 PROGRAM: Final = "babeltrace2"
-_PATIENCE_S: Final = 60.0  # without a byte from it
 
 _LOGGED: Final = re.compile(r"[-0-9]+ [0-9:.]+ +\d+ +\d+ (?P<level>[WEF]) \S+ \S+ (?P<text>.*)")
 _PLACE: Final = re.compile(r"offset|At line \d+|At \d+ bits")
@@ -26,12 +25,15 @@ class Babeltrace:
     Attributes
     ----------
     stalled : bool
-        It printed nothing for a minute and was stopped.
+        It printed nothing for longer than there was patience for.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", messages: IO[bytes]) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", messages: IO[bytes], patience_s: float
+    ) -> None:
         self._process = process
         self._messages = messages
+        self._patience_s = patience_s
         self.stalled = False
 
     def read(self, size: int, /) -> bytes:
@@ -40,7 +42,7 @@ class Babeltrace:
         assert pipe is not None
         parts, missing = [], size
         while missing:
-            ready, _, _ = select.select([pipe], [], [], _PATIENCE_S)
+            ready, _, _ = select.select([pipe], [], [], self._patience_s)
             if not ready:
                 self.stalled = True
                 break
@@ -62,7 +64,7 @@ class Babeltrace:
     def failure(self) -> str | None:
         """Why it failed, in its own words; None if all went well. To be asked after its end."""
         if self.stalled:
-            return f"{PROGRAM} gave no sign for {_PATIENCE_S:.0f} s"
+            return f"{PROGRAM} gave no sign for {self._patience_s:.0f} s"
         code = self._process.wait()
         if code == 0:
             return None
@@ -78,8 +80,15 @@ class Babeltrace:
 
 
 @contextmanager
-def babeltrace(*arguments: str | Path) -> Iterator[Babeltrace]:
+def babeltrace(*arguments: str | Path, patience_s: float) -> Iterator[Babeltrace]:
     """Run it; whatever happens, it has ended afterwards.
+
+    Parameters
+    ----------
+    *arguments : str or path
+        Its command line.
+    patience_s : float
+        How long it may print nothing: damage can make it go round in circles.
 
     Raises
     ------
@@ -104,7 +113,7 @@ def babeltrace(*arguments: str | Path) -> Iterator[Babeltrace]:
             env=environment,
         )
         try:
-            yield Babeltrace(process, messages)
+            yield Babeltrace(process, messages, patience_s)
         finally:
             process.kill()
             if process.stdout is not None:

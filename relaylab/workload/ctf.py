@@ -13,6 +13,8 @@ from relaylab.workload.scan.codes import BABELTRACE
 from relaylab.workload.tracetext import EventSize, Names, read_text
 
 _MOST_ENTRIES: Final = 100_000  # of a directory that are looked at
+_PATIENCE_S: Final = 15.0
+_INDEXED: Final = 20e6  # bytes a second: it looks at all packets before it prints
 _OVERHEAD: Final = 10  # bytes of an event besides its payload, for the progress alone
 
 
@@ -50,7 +52,8 @@ def read_ctf(directory: Path, events: Gathered, event_size: EventSize | None = N
     ConfigError
         babeltrace2 is not installed, or refuses the trace; says why in its words.
     """
-    with babeltrace("-c", "sink.text.details", directory) as told:
+    patience_s = _PATIENCE_S + stream_bytes(directory) / _INDEXED
+    with babeltrace("-c", "sink.text.details", directory, patience_s=patience_s) as told:
         metadata = read_metadata(told.lines())
         failure = None if metadata.fields else told.failure()
     if failure is not None or not metadata.fields:
@@ -60,7 +63,7 @@ def read_ctf(directory: Path, events: Gathered, event_size: EventSize | None = N
     clock = "--clock-cycles" if metadata.counts_ns else "--clock-seconds"
     names = Names(event_size, metadata.fields)
     options = ("--names=scope,context", "--no-delta", clock)
-    with babeltrace(*options, directory) as told:
+    with babeltrace(*options, directory, patience_s=patience_s) as told:
         read_text(told, events, BABELTRACE, names, default_cpu=-1 if metadata.has_cpu else 0)
         failure = told.failure()
     if failure is not None:
