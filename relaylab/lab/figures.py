@@ -47,7 +47,11 @@ FIGURES: Final = {
         Line(f"occupancy_{i}", _CPU_COLOURS[i], "solid" if i < 4 else "dashed")
         for i in range(LINES)
     ],
-    "rate": [Line("offered", _GREY, "dashed"), Line("written", "#0072B2", "solid")],
+    "rate": [
+        Line("offered", _GREY, "dashed"),
+        Line("written", "#0072B2", "solid"),
+        Line("read", "#009E73", "dotdash"),
+    ],
     "loss": [
         Line("lost_full", _LOST, "solid"),
         Line("lost_unfull", _READY, "dashed"),

@@ -63,6 +63,7 @@ COLUMNS: Final = (
     "lost_unfull",
     "lost_too_large",
     "overwritten_unread",
+    "read",
     "padding",
     "full",
     "unfull",
@@ -70,7 +71,8 @@ COLUMNS: Final = (
     "flushed",
 )
 """Columns of a sample: seconds; the most sub-buffers that waited since the sample before; events
-(overwritten: sub-buffers) a second; the share of padding in what was produced; then, since the
+(overwritten: sub-buffers) a second, `read` from the sub-buffers consumed and how many events one
+holds in the mean; the share of padding in what was produced; then, since the
 sample before, the shares of time in which CPUs were full and unfull, averaged over the CPUs, and
 how often sub-buffers were delivered and buffers flushed."""
 

@@ -25,7 +25,7 @@ class History:
         self._samples: deque[NDArray[np.float64]] = deque(maxlen=LENGTH)
         self._counts: deque[tuple[float, NDArray[np.float64]]] = deque()
         self._padding = PaddingShare()
-        self._delivered = 0
+        self._delivered = self._consumed = 0
         self._unsent = 0
 
     def sample(
@@ -51,13 +51,14 @@ class History:
         subbuf_size : int
             Bytes of a sub-buffer.
         """
-        counts = counts_of(totals)
+        self._consumed += happened.consumed
+        counts = counts_of(totals, self._consumed)
         self._counts.append((t_s, counts))
         while len(self._counts) > 2 and self._counts[1][0] <= t_s - WINDOW_S:
             self._counts.popleft()
         before_t, before = self._counts[0]
         # Of a moment shorter than the window no rate can be told: at the begin it grows from 0.
-        rates = (counts - before) / max(t_s - before_t, WINDOW_S)
+        rates = rates_of(before, counts, max(t_s - before_t, WINDOW_S), totals)
         delivered, self._delivered = totals.delivered - self._delivered, totals.delivered
         padding = self._padding.after(happened, subbuf_size)
         self._samples.append(row_of(t_s, occupancy, rates, padding, happened, delivered))
@@ -100,8 +101,8 @@ def row_of(
     return np.concatenate([[t_s], lines_of(occupancy), rates, periods])
 
 
-def counts_of(totals: Any) -> NDArray[np.float64]:
-    """The counters whose rates `frame.COLUMNS` names, from ``chan.stats``."""
+def counts_of(totals: Any, consumed: int) -> NDArray[np.float64]:
+    """The counters whose rates `frame.COLUMNS` names: of ``chan.stats``, and what is consumed."""
     lost = totals.lost_full + totals.lost_unfull + totals.lost_too_large
     return np.array(
         [
@@ -111,9 +112,23 @@ def counts_of(totals: Any) -> NDArray[np.float64]:
             totals.lost_unfull,
             totals.lost_too_large,
             totals.overwritten_unread_subbufs,
+            consumed,
         ],
         np.float64,
     )
+
+
+def rates_of(
+    before: NDArray[np.float64], now: NDArray[np.float64], seconds: float, totals: Any
+) -> NDArray[np.float64]:
+    """What `counts_of` counted a second; of sub-buffers that were read the events in them."""
+    rates = (now - before) / seconds
+    overwritten, consumed = rates[
+        -2:
+    ]  # what was overwritten counts as consumed, but nobody read it
+    events_each = totals.written / max(1, totals.switches)
+    rates[-1] = max(0.0, consumed - overwritten) * events_each
+    return rates
 
 
 def lines_of(occupancy: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -33,6 +33,8 @@ class Happened:
         Sub-buffers produced, as far as the journal tells.
     padding : int
         Bytes of padding in these.
+    consumed : int
+        Sub-buffers consumed, likewise.
     """
 
     full: float = 0.0
@@ -40,6 +42,7 @@ class Happened:
     flushed: int = 0
     produced: int = 0
     padding: int = 0
+    consumed: int = 0
 
 
 class Periods:
@@ -82,6 +85,7 @@ class Periods:
             int(np.count_nonzero(kinds == Kind.FLUSH)),
             int(np.count_nonzero(produced)),
             int(records["value"][produced].sum()),
+            int(records["value"][kinds == Kind.CONSUMED].sum()),
         )
 
     def correct(self, is_full: NDArray[np.bool_], unfull: NDArray[np.int64]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.lab.frame import COLUMNS
-from relaylab.lab.history import LENGTH, PaddingShare, counts_of, row_of
+from relaylab.lab.history import LENGTH, PaddingShare, counts_of, rates_of, row_of
 from relaylab.lab.moves import NEVER, MoveKind
 from relaylab.lab.periods import Periods
 from relaylab.lab.timeline import Timeline
@@ -71,7 +71,8 @@ class Survey:
         width_s = max(self.duration_s / LENGTH, 1e-9)
         first = LENGTH - len(ends)
         samples = []
-        before, delivered = counts_of(timeline.channel.stats), timeline.channel.stats.delivered
+        before, delivered = counts_of(timeline.channel.stats, 0), timeline.channel.stats.delivered
+        consumed = 0
         snapshot, padding = timeline.channel.snapshot(), PaddingShare()
         begin_ns = int(first * width_s * 1e9)
         periods = Periods(snapshot.is_full, snapshot.unfull, begin_ns)
@@ -103,10 +104,12 @@ class Survey:
             timeline.forward(int(end), changed)
             timeline.read_until(int((first + i + 1) * width_s * 1e9), changed)
             totals = timeline.channel.stats
-            now, t_s = counts_of(totals), (first + i + 1) * width_s
+            t_s = (first + i + 1) * width_s
             happened = periods.take(np.concatenate([none, *unread]), int(t_s * 1e9))
+            consumed += happened.consumed
+            now = counts_of(totals, consumed)
             share = padding.after(happened, timeline.settings.subbuf_size)
-            rates = (now - before) / width_s
+            rates = rates_of(before, now, width_s, totals)
             samples.append(row_of(t_s, peaks, rates, share, happened, totals.delivered - delivered))
             unread.clear()
             before, delivered = now, totals.delivered

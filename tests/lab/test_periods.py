@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from relaylab.channel.observing import Stats
 from relaylab.core.journal import Kind
 from relaylab.core.layout import RECORD
-from relaylab.lab.history import PaddingShare
+from relaylab.lab.frame import COLUMNS
+from relaylab.lab.history import History, PaddingShare
 from relaylab.lab.periods import Periods
 
 MS = 1_000_000
@@ -55,3 +57,14 @@ def test_padding_is_a_share_of_what_was_produced_and_stays_while_nothing_is():
     produced = journal((1, Kind.PRODUCED, 0, 30), (1, Kind.PRODUCED, 0, 10))
     assert share.after(follows.take(produced, 2 * MS), 100) == pytest.approx(0.2)
     assert share.after(follows.take(journal(), 3 * MS), 100) == pytest.approx(0.2)
+
+
+def test_the_read_rate_is_of_events_in_what_was_consumed_but_not_overwritten():
+    history, follows = History(), periods()
+    history.sample(0.0, np.zeros(1, np.int64), Stats(), follows.take(journal(), 0), 100)
+    consumed = journal((500, Kind.CONSUMED, 0, 6))
+    stats = Stats(written=100, switches=10, overwritten_unread_subbufs=2)
+    happened = follows.take(consumed, 1000 * MS)
+    history.sample(1.0, np.zeros(1, np.int64), stats, happened, 100)
+    assert history.all()[-1, COLUMNS.index("read")] == pytest.approx((6 - 2) * 10)
+    assert history.all()[-1, COLUMNS.index("written")] == pytest.approx(100)

@@ -94,7 +94,8 @@ export class Series {
       const views = await Bokeh.embed.embed_item(JSON.parse(spec.items[name]), host);
       this.#adopt(name, views.roots ? views.roots[0] : [...views][0], host);
     }
-    loadLegend(this.legends.get("rate"), this.legend.rate, ["offered", "written"]);
+    loadLegend(this.legends.get("rate"), this.legend.rate, ["offered", "written", "read"]);
+    this.legends.get("rate")?.setAttribute("title", "Read: sub-buffers consumed a second, times the events that one holds in the mean.");
     loadLegend(this.legends.get("loss"), this.legend.loss, ["full", "at unfull", "too large", "overwritten"]);
     this.legends.get("loss")?.setAttribute("title", "Overwritten: sub-buffers a second that nobody had read.");
     this.legends.get("loss")?.classList.add("rl-dense");

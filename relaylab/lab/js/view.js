@@ -36,6 +36,7 @@ const UNANSWERED = ["hear", "goodbye", "visible", "painted", "bokeh", "ping", "s
 /** Digits that change faster than this can't be read, and each change costs a layout. */
 const WORDS_EVERY_MS = 150;
 const LATER_MS = 70;
+const CALM_EVERY_MS = 250;
 const WALL_SCALE = 1.6;
 const AXIS_PX = 11;
 const WALL_AXIS_PX = 15;
@@ -71,7 +72,9 @@ class View {
     this.isComplete = false;
     /** The kernel itself has not been heard for long. */
     this.isLost = false;
-    this.wordsAt = -Infinity;
+    this.wordsAt = this.paintedAt = -Infinity;
+    /** Whoever wants less motion gets a few pictures a second. */
+    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.heardAt = performance.now();
     this.frameAt = performance.now();
     this.readAt = -Infinity;
@@ -311,6 +314,11 @@ class View {
   #paint(now) {
     const frame = this.frame;
     if (!frame || this.stop.signal.aborted) return;
+    if (this.calm.matches && frame.status === "running" && now - this.paintedAt < CALM_EVERY_MS) {
+      this.#scheduleLater();
+      return;
+    }
+    this.paintedAt = now;
     if (this.isDirty || this.isMoved) this.map.paint(frame);
     this.mapText.paint(this.map.cells, frame, now);
     this.isMoved = false;
