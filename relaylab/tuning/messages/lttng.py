@@ -34,8 +34,7 @@ _RECORD = (
     "lttng enable-channel --userspace --subbuf-size=4M --num-subbuf=16 roomy\n"
     "lttng enable-event --userspace --channel=roomy 'YOUR:*'\n"
     "lttng start; RUN IT; lttng destroy\n"
-    "relaylab advise ~/lttng-traces/big-* --event-overhead 10 --subbuf-header 84 "
-    "--tool lttng"
+    "relaylab advise ~/lttng-traces/big-* --tool lttng"
 )
 
 

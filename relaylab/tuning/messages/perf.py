@@ -32,9 +32,12 @@ _TRACE = re.compile(rf"(?:WARNING:\s*)?\bLOST\s+({COUNT})\s+events(?:!|,\s+Check
 _TOP = re.compile(rf"LOST\s+({COUNT})\s+chunks,\s+Check\s+IO/CPU\s+overload", re.I)
 _BARE = re.compile(r"(?:Events\s+are\s+being\s+lost,\s+)?Check\s+IO/CPU\s+overload", re.I)
 _TOP_HEADER = re.compile(r"PerfTop:[^\n]{0,200}lost:\s*(\d+)/(\d+)\s+drop:\s*(\d+)/(\d+)", re.I)
-_RECORD_LOST = re.compile(
-    rf"PERF_RECORD_LOST(?:_SAMPLES)?\b[^\n]*?lost(?:\s+samples)?\s*:?\s*({COUNT})", re.I
+_RECORD_LOST = re.compile(rf"PERF_RECORD_LOST\b[^\n]{{0,80}}?lost\s*:?\s*({COUNT})", re.I)
+# The same losses once more, counted by event: only of use when the others are not there.
+_LOST_SAMPLES = re.compile(
+    rf"PERF_RECORD_LOST_SAMPLES\b[^\n]{{0,80}}?lost\s+samples\s*:?\s*({COUNT})", re.I
 )
+_STATISTIC = re.compile(rf"^\s*LOST\s+events:\s+({COUNT})\b", re.M)
 _SCHED = re.compile(
     rf"INFO:\s+({PERCENT})%\s+lost\s+events\s+\(({COUNT})\s+out\s+of\s+({COUNT}),"
     rf"\s+in\s+({COUNT})\s+chunks\)",
@@ -69,7 +72,7 @@ def _events(text: str) -> list[Finding]:
     share, samples, total = None, _SAMPLES.search(text), _TOTAL.search(text)
     if samples is not None:
         share = share_of(samples[2])
-    records = list(_RECORD_LOST.finditer(text))
+    records = list(_RECORD_LOST.finditer(text)) or list(_LOST_SAMPLES.finditer(text))
     sched, trace, chunks = _SCHED.search(text), list(_TRACE.finditer(text)), _CHUNKS.search(text)
     header, top = _TOP_HEADER.search(text), _TOP.search(text)
     if sched is not None:
@@ -83,7 +86,7 @@ def _events(text: str) -> list[Finding]:
             return [_nothing(total, "No sample was lost.")]
         if count(total[1]):
             return [_dropped(text, total, count(total[1]), "samples", share)]
-    for message, group in ((chunks, 2), (top, 1)):
+    for message, group in ((chunks, 2), (top, 1), (_STATISTIC.search(text), 1)):
         if message is not None:
             if not count(message[group]):
                 return [_nothing(message, "No chunk was lost.")]
