@@ -99,7 +99,7 @@ class Driving:
         Returns
         -------
         bool
-            Whether there was one; else the run is at its end.
+            Whether there was one; else the run is at its end, or at a preset's question.
 
         Raises
         ------

@@ -390,6 +390,7 @@ class VirtualRun:
             self._tell_stop(stop_at)
         elif self.timeline.is_held:
             self._tell()
+            self.caption = f"A question waits for your answer before that. {self.caption}"
         else:
             self.caption = "The workload has ended before that."
         return is_stopped

@@ -117,6 +117,13 @@ def test_it_runs_until_what_is_waited_for(wb):
     assert not wb.run_until("deliver")
 
 
+def test_a_question_of_a_preset_comes_first():
+    wb = Workbench(preset="Late commit", virtual=True)
+    assert not wb.run_until("deliver")
+    assert wb.state["caption"].startswith("A question waits")
+    wb.close()
+
+
 def test_playing_stops_at_what_was_chosen(wb):
     wb.open(rate="max", virtual=True)
     wb.stop_at("full:1")
