@@ -41,7 +41,7 @@ def begin(
     if not is_virtual:
         live = LiveRun(settings, workload, scenario.name)
         live.lesson = scenario.lesson
-        live.begun = Begun(StopAt.parse(scenario.stop_at), scenario.speed, {})
+        live.begun = Begun(scenario, StopAt.parse(scenario.stop_at), scenario.speed, {})
         return live
     run = VirtualRun(settings, workload, scenario.name, scenario.actions)
     run.lesson = scenario.lesson
@@ -50,7 +50,7 @@ def begin(
         if moves is not None:
             run.go_to_move(moves)
             marks[name] = Mark.of(run, look(run))
-    run.begun = Begun(StopAt.parse(scenario.stop_at), scenario.speed, marks)
+    run.begun = Begun(scenario, StopAt.parse(scenario.stop_at), scenario.speed, marks)
     run.go_to_move(0)
     run.ask(scenario.questions)
     run.stand_at(scenario.start, scenario.moves)

@@ -56,5 +56,5 @@ def view_module() -> str:
 
 def view_css() -> str:
     """The workbench's style sheet."""
-    sheets = (_HERE / f"{name}.css" for name in ("workbench", "time", "code", "wall"))
+    sheets = (_HERE / f"{name}.css" for name in ("workbench", "time", "code", "wall", "lesson"))
     return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)

@@ -45,7 +45,7 @@ class LessonCommands:
 
     def scenario(self, name: str | None = None, lesson: str | None = None) -> Scenario:
         """What is on screen and where it stands; on the session's thread."""
-        begun = Begun(self._stop_at, self._speed, self._marks.kept)
+        begun = Begun(None, self._stop_at, self._speed, self._marks.kept)
         return as_scenario(self._run, name, lesson, begun)
 
     def _do_scenario(self, name: str | None = None, lesson: str | None = None) -> Scenario:

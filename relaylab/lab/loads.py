@@ -22,6 +22,8 @@ MOST_WRITTEN_OUT: Final = 20_000
 
 _MOST_BURST_EVENTS: Final = 4_000_000
 _MOST_CPUS: Final = 64
+_MOST_SIZE: Final = 2**24
+"""Bytes of an event: whoever opens a scenario of somebody else must not run out of memory."""
 
 
 class Load(Protocol):
@@ -71,8 +73,8 @@ class Bursts:
         sizes = strict.items("size", self.size, 2)
         if len(sizes) != 2:
             raise ConfigError("size", passed=self.size, allowed="[least, largest]")
-        low = strict.whole("size[0]", sizes[0], 0, MAX_SIZE, "bytes")
-        strict.whole("size[1]", sizes[1], low, MAX_SIZE, "bytes")
+        low = strict.whole("size[0]", sizes[0], 0, _MOST_SIZE, "bytes")
+        strict.whole("size[1]", sizes[1], low, _MOST_SIZE, "bytes")
         for cpu, share in enumerate(strict.items("shares", self.shares, _MOST_CPUS)):
             strict.number(f"shares[{cpu}]", share, 0, 1)
         count = -(-self.duration_ns // self.every_ns) * self.events
@@ -128,7 +130,7 @@ class Trace:
 
     def __post_init__(self) -> None:
         name = strict.text("name", self.name, 255)
-        if not name or Path(name).name != name:
+        if name in ("", ".", "..") or Path(name).name != name:
             allowed = "the name of a bundled trace, or of a file without its directory"
             raise ConfigError("name of the trace", passed=name, allowed=allowed)
         sha256 = strict.text("sha256", self.sha256, 64)
@@ -238,7 +240,7 @@ class Events:
     def of(cls, keys: strict.Keys) -> "Events":
         """From what `to_dict` returned."""
         columns = {}
-        for name, high in (("t_ns", MAX_T_NS), ("cpu", MAX_CPU), ("size", MAX_SIZE)):
+        for name, high in (("t_ns", MAX_T_NS), ("cpu", MAX_CPU), ("size", _MOST_SIZE)):
             values = strict.items(name, keys.take(name), MOST_WRITTEN_OUT)
             columns[name] = [
                 strict.whole(f"{name}[{i}]", one, 0, high) for i, one in enumerate(values)

@@ -55,14 +55,17 @@ class Begun:
 
     Attributes
     ----------
+    of : object
+        The scenario. Opened again it leaves stop condition and speed as a person has chosen them.
     stop_at : StopAt
-        What playing stops at; never leaves it as it was.
+        What playing stops at.
     speed : float or None
-        Of virtual time; None leaves it as it was.
+        Of virtual time.
     marks : dict of Mark
         By name.
     """
 
+    of: object
     stop_at: StopAt
     speed: float | None
     marks: dict[str, Mark]

@@ -36,6 +36,7 @@ class TimeCommands:
         self._speed: float | None = None
         self._marks = Marks()
         self._pointed_s: float | None = None
+        self._begun: object = None  # the scenario that was begun last
 
     if TYPE_CHECKING:
 
@@ -51,8 +52,9 @@ class TimeCommands:
         self._marks = Marks()
         self._pointed_s = None
         if run.begun is not None:
-            self._stop_at = run.begun.stop_at or self._stop_at
-            self._speed = run.begun.speed or self._speed
+            if self._begun != run.begun.of:
+                self._begun = run.begun.of
+                self._stop_at, self._speed = run.begun.stop_at, run.begun.speed
             for name, mark in run.begun.marks.items():
                 self._marks.set(name, mark)
         if not self._stop_at.fits(run.channel.n_cpus):

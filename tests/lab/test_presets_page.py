@@ -13,7 +13,7 @@ from lab.driving import Driver
 from relaylab.lab import presets
 from relaylab.lab.scenario import Scenario
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHIPPED = {one.name: one for one in presets.shipped()}
 

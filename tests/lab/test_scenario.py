@@ -35,7 +35,7 @@ def bursts(draw):
     return Bursts(
         draw(st.integers(1, 40)),
         draw(st.integers(10_000, 10**9)),
-        (low, draw(st.integers(low, 2**31 - 1))),
+        (low, draw(st.integers(low, 2**24))),
         draw(st.integers(0, 10**9)),
         draw(st.integers(1, 10**8)),
         draw(st.integers(0, 2**63 - 1)),
@@ -48,7 +48,7 @@ def events(draw):
     n = draw(st.integers(0, 20))
     times = sorted(draw(st.lists(st.integers(0, 2**63 - 1), min_size=n, max_size=n)))
     cpus = draw(st.lists(st.integers(0, 63), min_size=n, max_size=n))
-    sizes = draw(st.lists(st.integers(0, 2**31 - 1), min_size=n, max_size=n))
+    sizes = draw(st.lists(st.integers(0, 2**24), min_size=n, max_size=n))
     columns = np.array(times, np.int64), np.array(cpus, np.uint16), np.array(sizes, np.uint32)
     return Events(Workload(*columns, name=draw(NAMES)))
 
@@ -379,3 +379,36 @@ def test_a_scenario_whose_trace_is_not_here_leaves_what_was_open(workbench):
     assert wb.channel is channel
     assert not channel.closed
     assert fingerprint(wb._session.run.workload)
+
+
+def test_stop_condition_and_speed_are_the_scenario_s_until_a_person_chooses(workbench):
+    slow = dataclasses.replace(PLAIN, time="virtual", stop_at="loss", speed=0.01)
+    wb = workbench(scenario=slow)
+    assert (wb.state["stop_at"], wb.state["speed"]) == ("loss", 0.01)
+    wb.stop_at("full")
+    wb.open(n_subbufs=3)
+    assert (wb.state["stop_at"], wb.state["speed"]) == ("full", 0.01)
+    wb.show(dataclasses.replace(PLAIN, name="Another", time="virtual"))
+    assert (wb.state["stop_at"], wb.state["speed"]) == ("", None)
+
+
+def test_marks_are_where_they_were(workbench):
+    wb = workbench(scenario=dataclasses.replace(PLAIN, time="virtual"))
+    for name, position in (("a", 3), ("b", 9)):
+        wb.seek(position)
+        wb.mark(name)
+    again = workbench(scenario=wb.scenario().to_link())
+    assert again.state["position"] == 9
+    assert again.state["marks"] == wb.state["marks"]
+
+
+def test_the_session_as_json_is_a_scenario(workbench):
+    wb = workbench(scenario=dataclasses.replace(PLAIN, time="virtual"))
+    wb.seek(7)
+    wb.flush()
+    sent = []
+    wb._session._send = lambda content, buffers: sent.append((content, buffers))
+    wb._session.do("export", view="v", name="session.json").result(60)
+    (buffers,) = [buffers for content, buffers in sent if content["kind"] == "file"]
+    assert Scenario.from_json(bytes(buffers[0]).decode()) == wb.scenario()
+    assert wb.scenario().actions == ((7, 0, "flush"),)
