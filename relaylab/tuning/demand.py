@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,17 +76,17 @@ class Demand:
             subbuf_header=self.subbuf_header,
         ).lost
 
-    @property
+    @cached_property
     def smallest_size(self) -> int:
         """Bytes that a sub-buffer needs for the largest event."""
         largest = int(self.load.size.max()) if len(self.load) else 1
         return max(1, largest + self.event_overhead + self.subbuf_header)
 
-    @property
+    @cached_property
     def largest_size(self) -> int:
         """Bytes of a sub-buffer that would hold all events of the busiest CPU."""
         return max(
-            self.smallest_size, int(self._bytes_by_cpu().max(initial=0)) + self.subbuf_header
+            self.smallest_size, int(self._bytes_by_cpu.max(initial=0)) + self.subbuf_header
         )
 
     def steady(self, size: int | None = None) -> Steady:
@@ -94,9 +95,9 @@ class Demand:
         It is that of the busiest CPU; for a reader that all CPUs share, its load is that of all.
         """
         seconds = self.load.duration_ns / 1e9
-        by_cpu = self._bytes_by_cpu() / seconds if seconds else np.zeros(1)
+        by_cpu = self._bytes_by_cpu / seconds if seconds else np.zeros(1)
         rate = float(by_cpu.max(initial=0))
-        mean = self.load.n_bytes / max(1, len(self.load)) + self.event_overhead
+        mean = float(self._bytes_by_cpu.sum()) / max(1, len(self.load))
         size = max(self.smallest_size, 4096) if size is None else size
         served = float(by_cpu.sum()) if self.reader.shared else rate
         return Steady(
@@ -124,6 +125,7 @@ class Demand:
         each += reader.sleep_ns if reader.kind == virtual.POLLING else 0
         return reading + each / 1e9 / size
 
+    @cached_property
     def _bytes_by_cpu(self) -> NDArray[np.float64]:
         weights = self.load.size.astype(np.float64) + self.event_overhead
         sums = np.bincount(self.load.cpu, weights=weights, minlength=self.load.n_cpus)
