@@ -85,9 +85,7 @@ class Demand:
     @cached_property
     def largest_size(self) -> int:
         """Bytes of a sub-buffer that would hold all events of the busiest CPU."""
-        return max(
-            self.smallest_size, int(self._bytes_by_cpu.max(initial=0)) + self.subbuf_header
-        )
+        return max(self.smallest_size, int(self._bytes_by_cpu.max(initial=0)) + self.subbuf_header)
 
     def steady(self, size: int | None = None) -> Steady:
         """The same demand without its bursts, with sub-buffers of `size` bytes for the costs.
