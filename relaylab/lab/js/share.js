@@ -20,7 +20,7 @@ export class Share {
     const close = make("button", { type: "button" }, ["Close"]);
     this.dialog = make("dialog", { class: "rl-share", "aria-label": "Presets and links" }, [
       make("h2", {}, ["Link"]),
-      make("p", {}, ["Whoever opens it sees the same run at the same place. It starts with relaylab demo's own address; the part from ?scenario= on is what counts."]),
+      make("p", {}, ["Whoever opens it sees the same run at the same place; on another machine with relaylab demo --scenario LINK, in a notebook with Workbench(scenario=LINK)."]),
       make("div", { class: "rl-share-row" }, [this.link, this.copy]),
       make("h2", {}, ["Save what is on screen as a preset"]),
       make("label", {}, ["Name", this.name]),
@@ -65,8 +65,8 @@ export class Share {
   /** The link that was asked for has come. @param {string} query `?scenario=...` */
   takeLink(query) {
     const here = new URL(location.href);
-    const isPage = document.body.dataset.voila !== undefined || !document.querySelector(".jp-LabShell");
-    this.link.value = isPage ? `${here.origin}${here.pathname}${query}` : query;
+    // A notebook's own address opens no scenario.
+    this.link.value = document.body.dataset.voila ? `${here.origin}${here.pathname}${query}` : query;
     this.copy.disabled = false;
     this.copy.focus();
   }
