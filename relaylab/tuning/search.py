@@ -76,7 +76,8 @@ class Search:
         """
         smallest = self.demand.smallest_size
         most = max(smallest, min(_MOST_SIZE, 2 * self.demand.largest_size))
-        sizes = self.tool.sizes(smallest, most) or self.tool.sizes(smallest, _MOST_SIZE)[:1]
+        further = max(_MOST_SIZE, 4 * smallest)
+        sizes = self.tool.sizes(smallest, most) or self.tool.sizes(smallest, further)[:1]
         if not sizes:
             raise ConfigError(
                 f"the largest event does not fit into a sub-buffer of {self.tool.name}",

@@ -193,3 +193,11 @@ def test_arguments_that_mean_nothing_are_refused(arguments: dict[str, object], w
 def test_a_trace_without_events_is_refused() -> None:
     with pytest.raises(relaylab.ConfigError, match="at least one event"):
         relaylab.advise(Workload([], [], []))
+
+
+@pytest.mark.parametrize("size", [0, 100, 200 << 20])
+def test_a_single_event_of_any_size_gets_sub_buffers_that_hold_it(size: int) -> None:
+    best = relaylab.advise(Workload([5], [0], [size]), reader=Reader())
+    assert best.is_possible
+    assert best.subbuf_size >= size
+    assert best.lost == 0
