@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,7 @@ from relaylab.workload import Workload
 
 FOLDER = Path(__file__).parents[1] / "data" / "kernel"
 ATTEMPT = np.dtype(
-    [
-        ("t_ns", "<u8"),
-        ("produced", "<u4"),
-        ("consumed", "<u4"),
-        ("offset", "<u4"),
-        ("length", "<u2"),
-        ("ok", "<u2"),
-    ]
+    [(name, np.int64) for name in ("t_ns", "produced", "consumed", "offset", "length", "ok")]
 )
 
 RUNS = {"C1_b4_n4": (4096, 4), "C2_b2_n2": (2048, 2), "C3_b8_n2": (8192, 2)}
@@ -30,7 +23,16 @@ RUNS = {"C1_b4_n4": (4096, 4), "C2_b2_n2": (2048, 2), "C3_b8_n2": (8192, 2)}
 
 def attempts(name: str) -> NDArray[np.void]:
     """Each attempt to write an event, with the counters just before it."""
-    return np.frombuffer(gzip.decompress((FOLDER / f"{name}.truth.gz").read_bytes()), ATTEMPT)
+    packed = lzma.decompress((FOLDER / f"{name}.events.xz").read_bytes())
+    n = (len(packed) - 8) // (4 * 4 + 2 + 1)
+    steps = np.frombuffer(packed, "<i4", 4 * n, 8).reshape(4, n).cumsum(axis=1, dtype=np.int64)
+    rows = np.zeros(n, ATTEMPT)
+    rows["t_ns"] = np.frombuffer(packed, "<i8", 1)[0] + steps[0]
+    for column, name_of in zip(steps[1:], ("produced", "consumed", "offset"), strict=True):
+        rows[name_of] = column
+    rows["length"] = np.frombuffer(packed, "<u2", n, 8 + 16 * n)
+    rows["ok"] = np.frombuffer(packed, "u1", n, 8 + 18 * n)
+    return rows
 
 
 def reads(name: str) -> Any:
@@ -40,4 +42,4 @@ def reads(name: str) -> Any:
 
 def workload(rows: NDArray[np.void]) -> Workload:
     """What was attempted."""
-    return Workload(rows["t_ns"].astype(np.int64), np.zeros(len(rows), int), rows["length"])
+    return Workload(rows["t_ns"], np.zeros(len(rows), int), rows["length"])
