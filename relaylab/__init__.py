@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from relaylab.relayfs.remote import open_file
     from relaylab.tuning.advice import Advice
     from relaylab.tuning.advise import advise
+    from relaylab.tuning.calibration import calibrate
     from relaylab.tuning.doctor import doctor
     from relaylab.tuning.frontier import frontier
     from relaylab.tuning.reader import Reader
@@ -54,6 +55,7 @@ __all__ = [
     "Simulation",
     "__version__",
     "advise",
+    "calibrate",
     "doctor",
     "frontier",
     "jit",
@@ -75,6 +77,7 @@ _HOME = {
     "Reader": "relaylab.tuning.reader",
     "Simulation": "relaylab.tuning.simulation",
     "advise": "relaylab.tuning.advise",
+    "calibrate": "relaylab.tuning.calibration",
     "doctor": "relaylab.tuning.doctor",
     "frontier": "relaylab.tuning.frontier",
     "mounts": "relaylab.relayfs.registry",

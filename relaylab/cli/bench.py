@@ -33,6 +33,9 @@ def register(subparsers: arguments.Subparsers) -> None:
     parser.add_argument(
         "--rounds", type=int, default=15, metavar="N", help="rounds of each figure (default: 15)"
     )
+    parser.add_argument(
+        "--tuning", action="store_true", help="only the simulator, frontiers and sweeps"
+    )
     parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
 
 
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
     from itertools import chain
 
-    from relaylab.cli import measure, measure_readers
+    from relaylab.cli import measure, measure_readers, measure_tuning
     from relaylab.errors import ConfigError
 
     if args.rounds < 1:
@@ -50,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     figures = []
     if not args.json:
         print(heading())
-    every = chain(measure.all_figures(args.rounds), measure_readers.all_figures(args.rounds))
+    parts = (measure, measure_readers, measure_tuning) if not args.tuning else (measure_tuning,)
+    every = chain.from_iterable(part.all_figures(args.rounds) for part in parts)
     for figure in every:
         figures.append(figure)
         if not args.json:

@@ -46,16 +46,25 @@ def promise(scene: Any, lane: Any) -> None:
         lane.when = NEVER
         return
     lane.blocked = 0
+    times = words_at(scene.t_ns, scene.n_events)
+    _catch_up(scene, lane, lane.next)
     size = u32_at(scene.size, scene.n_events)
     sums = words_at(scene.sums, (scene.n_events >> 6) + 1)
     bound, taken = fitting(
         size, sums, lane.next, lane.end, buf.subbuf_size - buf.offset, scene.overhead
     )
+    pause = _next_pause(scene, lane)
+    if lane.behind > 0 and pause < bound:  # up to there all are as late
+        bound = pause
+        taken = bytes_between(size, sums, lane.next, bound, scene.overhead)
     lane.bound = bound
     lane.promised = taken
     lane.when = NEVER
     if bound < lane.end:
-        lane.when = words_at(scene.t_ns, scene.n_events)[bound]
+        behind = lane.behind
+        if behind > 0 and bound == pause:
+            behind = max(0, behind - (times[bound] - times[bound - 1]))
+        lane.when = times[bound] + behind
 
 
 @njit()
@@ -66,8 +75,8 @@ def settle(scene: Any, lane: Any, instant: int) -> None:
     times = words_at(scene.t_ns, scene.n_events)
     until = lane.bound
     taken = lane.promised
-    if times[until - 1] >= instant:
-        until = first_at(times, lane.next, until, instant)
+    if times[until - 1] + lane.behind >= instant:
+        until = first_at(times, lane.next, until, instant - lane.behind)
         size = u32_at(scene.size, scene.n_events)
         sums = words_at(scene.sums, (scene.n_events >> 6) + 1)
         taken = bytes_between(size, sums, lane.next, until, scene.overhead)
@@ -81,6 +90,7 @@ def offer(scene: Any, k: int, lane: Any) -> None:
     """Offer the event that does not fit."""
     settle(scene, lane, NEVER)
     event = lane.next
+    _catch_up(scene, lane, event)
     lane.next = event + 1
     _try(scene, k, lane, event)
     promise(scene, lane)
@@ -95,7 +105,10 @@ def _try(scene: Any, k: int, lane: Any, event: int) -> None:
     produced = buf.produced
     outcome = ring.reserve(buf, own, length)
     if buf.produced != produced:
-        note_produced(scene, lane, offset, words_at(scene.t_ns, scene.n_events)[event])
+        its = words_at(scene.t_ns, scene.n_events)[event]
+        note_produced(scene, lane, offset, its + lane.behind)
+    if outcome == ring.TOO_LARGE or outcome == ring.NO_SLOT:
+        lane.behind += scene.stall
     if outcome == ring.TOO_LARGE:
         _note_lost(scene, k, lane, event, event + 1, losses.TOO_LARGE)
     elif outcome == ring.NO_SLOT:
@@ -105,9 +118,41 @@ def _try(scene: Any, k: int, lane: Any, event: int) -> None:
 @njit()
 def lose_until(scene: Any, k: int, lane: Any, instant: int) -> None:
     """What comes before `instant` is lost, for the buffer is full."""
+    if scene.stall == 0:
+        until = first_at(words_at(scene.t_ns, scene.n_events), lane.next, lane.end, instant)
+        _lose(scene, k, lane, until)
+        return
+    while lane.next < lane.end:
+        _catch_up(scene, lane, lane.next)
+        end = min(lane.end, _next_pause(scene, lane))
+        until = _first_behind(scene, lane, end, instant)
+        first = lane.next
+        behind = lane.behind
+        _lose(scene, k, lane, until)
+        lane.behind = behind + scene.stall * (until - first)
+        if until < end:
+            return
+
+
+@njit()
+def _first_behind(scene: Any, lane: Any, end: int, instant: int) -> int:
+    """The first event that comes at `instant` or later if each lost one holds up the next."""
+    times = words_at(scene.t_ns, scene.n_events)
+    low = lane.next
+    high = end
+    while low < high:
+        middle = (low + high) // 2
+        if times[middle] + lane.behind + scene.stall * (middle - lane.next) < instant:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
+
+
+@njit()
+def _lose(scene: Any, k: int, lane: Any, until: int) -> None:
     buf = _control(lane)
     first = lane.next
-    until = first_at(words_at(scene.t_ns, scene.n_events), first, lane.end, instant)
     size = u32_at(scene.size, scene.n_events)
     if scene.odd == 0:
         sums = words_at(scene.sums, (scene.n_events >> 6) + 1)
@@ -119,6 +164,26 @@ def lose_until(scene: Any, k: int, lane: Any, instant: int) -> None:
     lane.next = until
     lane.bound = until
     lane.promised = 0
+
+
+@njit()
+def _catch_up(scene: Any, lane: Any, event: int) -> None:
+    """In the pause before an event its writer catches up with what losses have cost it."""
+    if scene.stall == 0:
+        return
+    pauses = words_at(scene.pauses, scene.n_pauses)
+    times = words_at(scene.t_ns, scene.n_events)
+    while lane.pause < lane.end_of_pauses and pauses[lane.pause] <= event:
+        at = pauses[lane.pause]
+        lane.behind = max(0, lane.behind - (times[at] - times[at - 1]))
+        lane.pause += 1
+
+
+@njit()
+def _next_pause(scene: Any, lane: Any) -> int:
+    if scene.stall == 0 or lane.pause >= lane.end_of_pauses:
+        return NEVER
+    return int(words_at(scene.pauses, scene.n_pauses)[lane.pause])
 
 
 @njit()

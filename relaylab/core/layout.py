@@ -131,6 +131,9 @@ LANE: Final = _lines(
     ("blocked", "taken"),
     # padding of all sub-buffers produced, the last run of losses, when each sub-buffer was produced
     ("padding", "last_run", "produced_at", "n_produced_at"),
+    # how far losses have put its writer behind; the next pause in which it catches up, and the
+    # last, as numbers of `pauses`
+    ("behind", "pause", "end_of_pauses"),
 )
 """What the simulator keeps of one CPU."""
 
@@ -148,6 +151,8 @@ SCENE: Final = _lines(
     ("begin", "until", "total", "left", "step"),
     # instants that were given to it; when writers keep it from running
     ("schedule", "n_schedule", "busy", "n_busy", "busy_at"),
+    # what a lost event holds its writer up; the events before which there is a pause
+    ("stall", "pauses", "n_pauses"),
     # what is recorded
     ("record", "runs", "n_runs", "latencies", "n_latencies"),
 )

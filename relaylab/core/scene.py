@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from relaylab.core.memory import describe
 from relaylab.core.prepare import engine
 from relaylab.core.virtual import NOBODY
 
+PAUSE_NS: Final = 20_000  # between two events: longer than any writer takes for one
 _NONE: Final = np.zeros(0, np.int64)
 
 
@@ -57,6 +59,11 @@ class Arrivals:
     def busy_cpus(self) -> list[int]:
         """Those that have events."""
         return [int(cpu) for cpu in np.flatnonzero(np.diff(self.begins))]
+
+    @cached_property
+    def pauses(self) -> NDArray[np.int64]:
+        """Events that come so long after the one before that their writer was waiting."""
+        return np.flatnonzero(np.diff(self.t_ns) > PAUSE_NS) + 1
 
     @property
     def first_ns(self) -> int:
@@ -122,6 +129,7 @@ class Drainer:
     period: int = 1
     phase: int = 0
     sleep: int = 0
+    stall: int = 0  #: what a lost event holds its writer up
     late: bool = False  #: sees a sub-buffer only when the next one is begun
     stream: bool = False  #: reads bytes, not sub-buffers
 
@@ -159,6 +167,7 @@ def run(
     drainer: Drainer,
     schedule: NDArray[np.int64] = _NONE,
     busy: NDArray[np.int64] = _NONE,
+    pauses: NDArray[np.int64] = _NONE,
     record: bool = True,
 ) -> Outcome:
     """Simulate CPUs that share a reader.
@@ -177,6 +186,8 @@ def run(
         int64[k, 3], what it was told, see `virtual.SCHEDULE_WORDS`.
     busy
         int64[k, 2], ascending: from when to when writers keep it from running.
+    pauses
+        int64[k], ascending: events before which their writers catch up, if the reader stalls them.
     record
         Whether to record each run of losses and each latency.
     """
@@ -213,6 +224,9 @@ def run(
         lanes[k]["last_run"] = -1
         lanes[k]["produced_at"] = _address(produced_at) + 8 * n_subbufs * k
         lanes[k]["n_produced_at"] = n_subbufs
+        lanes[k]["pause"], lanes[k]["end_of_pauses"] = np.searchsorted(
+            pauses, (begins[k] + 1, begins[k + 1])
+        )
     overhead, room = shape.event_overhead, shape.subbuf_size - shape.subbuf_header
     flushes = shape.flush_every > 0 and len(events.t_ns) > 0
     first_flush = events.first_ns + shape.flush_every if flushes else NEVER
@@ -232,6 +246,8 @@ def run(
         "n_schedule": len(schedule),
         "busy": _address(busy),
         "n_busy": len(busy),
+        "pauses": _address(pauses),
+        "n_pauses": len(pauses),
         "record": record,
         "runs": _address(runs),
         "latencies": _address(latencies),

@@ -30,20 +30,22 @@ _COLUMNS: Final = ("subbuf_size", "n_subbufs", "loss_fraction")
 _LOST: Final = ("lost_full", "lost_unfull", "lost_too_large")
 _OPEN: Final = 1e30  # a rate that is none
 _NEGLIGIBLE: Final = 100.0  # ns
+_SHORTEST_STALL: Final = 20.0  # ns
 _UNLIMITED: Final = 2e10  # bytes a second
 _MOST_STEPS: Final = 12  # of a descent
 
-# Where the search begins: latency and time for each sub-buffer in ns, and bytes a second.
+# Where the search begins: latency, time for each sub-buffer, ns; bytes a second; stall, ns.
 _START: Final = (
-    (0.0, 1e4, 3e4, 1e5, 3e5, 1e6, 4e6),
-    (0.0, 1e4, 2.5e4, 6e4, 1.5e5),
-    (_OPEN, 1e9, 3e8, 5e7),
+    (0.0, 2e4, 1e5, 4e5, 2e6),
+    (0.0, 1.5e4, 6e4, 3e5, 1.2e6),
+    (_OPEN, 1e9, 1e8),
+    (0.0, 3e2, 3e3),
 )
 _FINER: Final = (2.0, 1.5, 1.2, 1.1, 1.05)  # factors of the steps from there on
 _BEST: Final = 3  # of which so many are followed
 _TOLERANCE: Final = 0.005  # of the mean error: what fits about as well
 
-Point = tuple[float, float, float]
+Point = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,9 +59,9 @@ class Fit:
     mean_error, worst_error : float
         Of the loss fraction over the cells, absolute: 0.01 is one point.
     intervals : dict
-        For latency_ns, per_subbuf_ns and bytes_per_s the least and the largest value tried that
-        fits about as well: a mean error at most half a point or a tenth above the best. Wide ones
-        say that these losses do not tell. Infinity is no limit.
+        For latency_ns, per_subbuf_ns, bytes_per_s and stall_ns the least and the largest value
+        tried that fits about as well: a mean error at most half a point or a tenth above the best.
+        Wide ones say that these losses do not tell. Infinity is no limit.
     tried : int
         How many readers were simulated.
     """
@@ -78,7 +80,8 @@ class Fit:
             f"<Fit of {len(self.cells)} cells: mean error {self.mean_error:.2%}, worst "
             f"{self.worst_error:.2%}; latency {_range(low, high, units.format_duration)}, "
             f"per sub-buffer {_range(*work, units.format_duration)}, "
-            f"rate {_range(*rate, _bandwidth)}>"
+            f"rate {_range(*rate, _bandwidth)}, "
+            f"stall {_range(*self.intervals['stall_ns'], units.format_duration)}>"
         )
 
 
@@ -135,10 +138,10 @@ def calibrate(
 ) -> Calibrated:
     """Find the reader that explains measured losses.
 
-    It looks for the latency, the time for each sub-buffer and the rate with the least mean absolute
-    error, first on a coarse grid and a part of the workload, then in ever finer steps. Unless
-    `like` says so, it also finds out whether the reader is `late`, and with several CPUs whether it
-    is `shared`.
+    It looks for the latency, the time for each sub-buffer, the rate and the stall with the least
+    mean absolute error, first on a coarse grid and a part of the workload, then in ever finer
+    steps. Unless `like` says so, it also finds out whether the reader is `late`, and with several
+    CPUs whether it is `shared`.
 
     Parameters
     ----------
@@ -149,7 +152,7 @@ def calibrate(
     rules, event_overhead, subbuf_header
         As of `simulate`.
     like
-        A reader of the kind that is wanted; its latency, per_subbuf and rate do not matter.
+        A reader of the kind that is wanted; its latency, per_subbuf, rate and stall do not matter.
     executor
         Who computes; None: threads of this process.
     progress
@@ -219,37 +222,43 @@ def _descend(search: _Search, factor: float) -> None:
 
 
 def _neighbours(point: Point, factor: float) -> Iterator[Point]:
-    latency, work, rate = point
+    latency, work, rate, stall = point
     for other in (latency / factor, latency * factor) if latency else (5e3,):
-        yield other, work, rate
+        yield other, work, rate, stall
     for other in (work / factor, work * factor) if work else (2e3,):
-        yield latency, other, rate
+        yield latency, other, rate, stall
     for other in (rate / factor, rate * factor) if rate < _OPEN else (2e9,):
-        yield latency, work, other
-    if rate < _OPEN:  # time for bytes and time for sub-buffers stand in for each other
-        yield latency, work * factor, rate * factor
-        yield latency, work / factor, rate / factor
-    yield latency * factor, work / factor, rate
-    yield latency / factor, work * factor, rate
+        yield latency, work, other, stall
+    for other in (stall / factor, stall * factor) if stall else (1e2,):
+        yield latency, work, rate, other
+    # what stands in for each other
+    yield latency, work * factor, rate * factor if rate < _OPEN else rate, stall
+    yield latency, work / factor, rate / factor if rate < _OPEN else rate, stall
+    yield latency * factor, work / factor, rate, stall
+    yield latency / factor, work * factor, rate, stall
+    yield latency, work * factor, rate, stall * factor
+    yield latency, work / factor, rate, stall / factor
 
 
 def _plain(point: Point) -> Point:
     """Three digits of each, and no more of what nobody could tell from nothing or from no limit."""
-    latency, work, rate = (float(f"{value:.3g}") for value in point)
+    latency, work, rate, stall = (float(f"{value:.3g}") for value in point)
     return (
         latency if latency >= _NEGLIGIBLE else 0.0,
         work if work >= _NEGLIGIBLE else 0.0,
         rate if rate <= _UNLIMITED else _OPEN,
+        stall if stall >= _SHORTEST_STALL else 0.0,
     )
 
 
 def reader_at(like: Reader, point: Point) -> Reader:
     """The reader of a kind with these parameters."""
-    latency, work, rate = point
+    latency, work, rate, stall = point
     return like.changed(
         latency_ns=round(latency),
         per_subbuf_ns=round(work),
         bytes_per_s=None if rate >= _OPEN else max(1.0, rate),
+        stall_ns=round(stall),
     )
 
 
@@ -270,8 +279,8 @@ def _calibrated(search: _Search, table: pd.DataFrame) -> Calibrated:
     error = np.abs(simulated - search.measured)
     limit = search.errors[best] + max(_TOLERANCE, 0.1 * search.errors[best])
     good = np.array([point for point, its in search.errors.items() if its <= limit])
-    good[good >= _OPEN] = math.inf
-    names = ("latency_ns", "per_subbuf_ns", "bytes_per_s")
+    good[:, 2][good[:, 2] >= _OPEN] = math.inf
+    names = ("latency_ns", "per_subbuf_ns", "bytes_per_s", "stall_ns")
     fit = Fit(
         cells=table.assign(simulated=simulated),
         mean_error=float(error.mean()),

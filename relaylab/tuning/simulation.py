@@ -324,6 +324,8 @@ def _told(events: Arrivals, first: int, count: int, reader: Reader) -> dict[str,
     told: dict[str, Any] = {}
     if reader.is_told and first in reader.schedules:
         told["schedule"] = reader.schedules[first]
+    if reader.stall_ns:
+        told["pauses"] = events.pauses
     if reader.held_by_ns is not None:
         begin, end = events.begins[first], events.begins[first + count]
         times = events.t_ns[begin:end]
