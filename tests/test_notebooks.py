@@ -91,4 +91,6 @@ def test_a_lesson_has_one_exercise_and_a_folded_solution(path: Path) -> None:
     assert exercise.source.startswith("answer = None\n")
     assert exercise.source.endswith("check(answer)")
     assert solution.metadata.jupyter.source_hidden
+    assert solution.metadata.jupyter.outputs_hidden
+    assert solution.source.startswith("# Solution\n")  # a folded cell shows its first line
     assert "check(" in solution.source
