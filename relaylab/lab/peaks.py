@@ -45,11 +45,18 @@ class Peaks:
         if np.any(records["kind"] == Kind.RESET):
             self._consumed = consumed.astype(np.int64).copy()
             return peaks
-        counted = np.isin(records["kind"], (Kind.PRODUCED, Kind.CONSUMED))
-        for cpu in np.unique(records["cpu"][counted]):
-            mine = records[counted & (records["cpu"] == cpu)]
-            taken = np.where(mine["kind"] == Kind.CONSUMED, mine["value"], 0)
-            so_far = self._consumed[cpu] + np.cumsum(taken)
-            peaks[cpu] = max(peaks[cpu], int(np.max(mine["produced"] - so_far)))
-            self._consumed[cpu] = so_far[-1]
+        mine = records[np.isin(records["kind"], (Kind.PRODUCED, Kind.CONSUMED))]
+        if len(mine) == 0:
+            return peaks
+        mine = mine[np.argsort(mine["cpu"], kind="stable")]
+        cpu = mine["cpu"].astype(np.int64)
+        first = np.flatnonzero(np.append(True, cpu[1:] != cpu[:-1]))
+        last = np.append(first[1:], len(cpu)) - 1
+        taken = np.where(mine["kind"] == Kind.CONSUMED, mine["value"], 0)
+        total = np.cumsum(taken)
+        before = np.repeat(total[first] - taken[first], last - first + 1)
+        so_far = self._consumed[cpu] + total - before
+        highest = np.maximum.reduceat(mine["produced"] - so_far, first)
+        peaks[cpu[first]] = np.maximum(peaks[cpu[first]], highest)
+        self._consumed[cpu[first]] = so_far[last]
         return peaks
