@@ -29,6 +29,7 @@ examples:
   relaylab advise trace.csv.gz --cpus 64 --memory "1 GiB"
   relaylab advise sda --tool blktrace --reader-latency "50 ms"
   relaylab advise ~/lttng-traces/big-1 --tool lttng      within LTTng's rules, with its overhead
+  relaylab advise t.csv.gz --measured losses.csv         a reader that explains what was lost
   relaylab advise report.txt --event-size 48 --json      for a program to read"""
 
 TOOLS = ("blktrace", "stap", "lttng", "perf", "trace-cmd")
@@ -71,7 +72,12 @@ def register(subparsers: arguments.Subparsers) -> None:
         help="stay within the rules of this tool and print its options (default: a channel of "
         "any shape, and the options for each tool)",
     )
-    tuned.add_reader(parser)
+    tuned.add_reader(parser).add_argument(
+        "--measured",
+        metavar="FILE",
+        help="instead: find the reader from losses that your tool had with this load; CSV with the "
+        "columns subbuf_size (bytes), n_subbufs, loss_fraction (0 .. 1)",
+    )
     tuned.add_ring(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object")
@@ -86,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     reader = tuned.reader(args)
     load = arguments.load_trace(args, args.progress)
     tuned.prepare(args)
+    if args.measured is not None:
+        reader = tuned.calibrated(args, load)
     with ProgressLine(f"Simulating {load.name}", args.progress) as line:
         best = advise(
             load,

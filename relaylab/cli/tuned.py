@@ -10,6 +10,7 @@ from relaylab.cli.arguments import reading
 
 if TYPE_CHECKING:
     from relaylab.tuning import Reader
+    from relaylab.workload import Workload
 
 READERS = """\
 readers (the program that empties the buffer; say how late yours is):
@@ -19,8 +20,8 @@ readers (the program that empties the buffer; say how late yours is):
 """
 
 
-def add_reader(parser: argparse.ArgumentParser) -> None:
-    """The options that describe a reader."""
+def add_reader(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """The options that describe a reader, and their group."""
     group = parser.add_argument_group("reader")
     duration = reading(units.parse_duration)
     group.add_argument(
@@ -60,6 +61,7 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="what one read of a polling reader costs (default: 0)",
     )
+    return group
 
 
 def add_ring(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +126,54 @@ def reader(args: argparse.Namespace) -> Reader:
         per_subbuf=_or(args.reader_per_subbuf, "10 us"),
         rate=_or(args.reader_rate, "1 GB/s"),
     )
+
+
+def calibrated(args: argparse.Namespace, load: Workload) -> Reader:
+    """The reader that explains the measured losses of --measured.
+
+    Raises
+    ------
+    ConfigError, FileError
+        No such file, no such columns, or a reader is described as well.
+    """
+    import pandas as pd
+
+    from relaylab.cli.progress import ProgressLine
+    from relaylab.errors import ConfigError, FileError
+    from relaylab.tuning import TOOLS, calibrate
+
+    described = [name for name in vars(args) if name.startswith("reader_") and getattr(args, name)]
+    if described:
+        raise ConfigError(
+            "reader",
+            passed=" ".join(f"--{name.replace('_', '-')}" for name in described),
+            allowed="options for a reader, or --measured, which finds it",
+        )
+    try:
+        measured = pd.read_csv(args.measured)
+    except OSError as error:
+        raise FileError(
+            f"the table cannot be read: {error.strerror}",
+            passed=str(args.measured),
+            errno=error.errno or 0,
+        ) from None
+    except ValueError as error:  # pandas' own errors of parsing and decoding are ValueErrors
+        raise ConfigError(
+            "--measured",
+            passed=str(args.measured),
+            allowed="CSV with the columns subbuf_size, n_subbufs, loss_fraction",
+            hint=str(error).strip(),
+        ) from None
+    tool = TOOLS.get(args.tool)
+    with ProgressLine("Finding the reader", args.progress) as line:
+        return calibrate(
+            load,
+            measured,
+            rules=args.rules,
+            event_overhead=_or(args.event_overhead, tool.event_overhead if tool else 0),
+            subbuf_header=_or(args.subbuf_header, tool.subbuf_header if tool else 0),
+            progress=lambda done, of: line.update(done / of, f"{done} of {of}"),
+        )
 
 
 def prepare(args: argparse.Namespace) -> None:

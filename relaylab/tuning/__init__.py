@@ -2,6 +2,7 @@
 
 from relaylab.tuning.advice import Advice
 from relaylab.tuning.advise import ASSUMED_READER, advise
+from relaylab.tuning.calibration import Calibrated, Fit, calibrate
 from relaylab.tuning.doctor import Diagnosis, doctor
 from relaylab.tuning.finding import Finding, Knob, Loss
 from relaylab.tuning.flags import Flags, flags
@@ -16,8 +17,10 @@ __all__ = [
     "ASSUMED_READER",
     "TOOLS",
     "Advice",
+    "Calibrated",
     "Diagnosis",
     "Finding",
+    "Fit",
     "Flags",
     "Frontier",
     "Knob",
@@ -26,6 +29,7 @@ __all__ = [
     "Simulation",
     "Steady",
     "advise",
+    "calibrate",
     "doctor",
     "flags",
     "formula",

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import relaylab
@@ -129,3 +130,48 @@ def test_progress_is_told_on_request(capsys: pytest.CaptureFixture[str]) -> None
     told = capsys.readouterr()
     assert json.loads(told.out)["is_possible"]
     assert "Simulating w6_twocpu" in told.err
+
+
+def test_advise_finds_the_reader_from_measured_losses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = workload.bursts(events=300, every="5 ms", size=96, n_cpus=1, duration="200 ms")
+    trace, table = tmp_path / "t.csv", tmp_path / "losses.csv"
+    pd.DataFrame({"timestamp_ns": load.t_ns, "cpu": load.cpu, "size": load.size}).to_csv(
+        trace, index=False
+    )
+    reader = Reader(latency="8 ms", per_subbuf="200 us")
+    shapes = [(size, n) for size in (2048, 4096, 8192) for n in (2, 4, 8)]
+    lost = [
+        relaylab.simulate(load, size, n, reader, rules="linux").loss_fraction for size, n in shapes
+    ]
+    cells = pd.DataFrame(shapes, columns=["subbuf_size", "n_subbufs"])
+    cells.assign(loss_fraction=lost).to_csv(table, index=False)
+    told = json.loads(out(capsys, "advise", str(trace), "--measured", str(table), "--json"))
+    best = relaylab.advise(load, reader=reader)
+    assert told["is_possible"]
+    assert told["least_memory"] == pytest.approx(best.least_memory, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--measured", "no-such-table.csv"], "no-such-table.csv"),
+        (["--measured", "no-such-table.csv", "--reader-rate", "1 GB/s"], "--reader-rate"),
+    ],
+)
+def test_measured_losses_that_cannot_be_had_are_said(
+    words: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["advise", *words]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_a_table_without_the_columns_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i, text in enumerate(("a,b\n1,2\n", "", "subbuf_size\n")):
+        path = tmp_path / f"{i}.csv"
+        path.write_text(text)
+        assert main(["advise", "--measured", str(path)]) == 2
+        assert "loss_fraction" in capsys.readouterr().err
