@@ -134,3 +134,26 @@ def test_workbenches_of_one_kernel_know_nothing_of_each_other(open_cells):
     assert "× 5 sub-buffers" in channels[1]
     driver.page.locator("button.rl-open").nth(0).click()
     wait_for_statuses(driver, "running", "running")
+
+
+def test_a_lesson_uses_all_the_width_of_a_narrow_cell_and_cuts_nothing_off(page, jupyterlab_server):
+    cell = "from relaylab.lab import Workbench\nWorkbench(preset='at unfull')"
+    driver = Driver(page)
+    driver.open_lab(in_jupyterlab(jupyterlab_server, cell))
+    widths = driver.page.evaluate(
+        "() => ['.rl-workbench', '.rl-ring', '.rl-series', '.rl-code', '.rl-totals'].map("
+        "(css) => document.querySelector(css).getBoundingClientRect().width)"
+    )
+    assert widths[0] < 1000
+    assert widths[1:4] == pytest.approx([widths[0]] * 3, abs=1)
+    names = driver.page.locator(".rl-totals dt:visible").all()
+    assert names
+    assert max(name.bounding_box()["height"] for name in names) < 30, "one line each"
+    outside = driver.page.evaluate(
+        "() => { const root = document.querySelector('.rl-workbench');"
+        " const right = root.getBoundingClientRect().right;"
+        " return [...root.querySelectorAll('button, select, input, p, dt, dd')].filter((part) =>"
+        " part.getBoundingClientRect().width > 1 && part.getBoundingClientRect().right > right + 1)"
+        ".map((part) => part.className || part.textContent); }"
+    )
+    assert outside == []
