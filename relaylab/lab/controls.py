@@ -21,7 +21,7 @@ from relaylab.lab.settings import (
     parse_speed,
 )
 
-_UNSEEN: Final = ("header", "store_padding", "commit_delay")
+_UNSEEN: Final = ("header", "store_padding", "commit_delay", "rules")
 
 # The names that a person reads beside the inputs; the errors use the same.
 _SUBBUF_SIZE: Final = "sub-buffer size"

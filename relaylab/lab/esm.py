@@ -37,8 +37,10 @@ _ORDER = (
     "predict",
     "presetmenu",
     "share",
+    "tuner",
     "view",
 )
+_STYLES = ("workbench", "time", "code", "wall", "lesson", "tuner")
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let))", re.MULTILINE)
 
@@ -55,6 +57,5 @@ def view_module() -> str:
 
 
 def view_css() -> str:
-    """The workbench's style sheet."""
-    sheets = (_HERE / f"{name}.css" for name in ("workbench", "time", "code", "wall", "lesson"))
-    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    """The workbench's style sheets."""
+    return "\n".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in _STYLES)

@@ -17,6 +17,7 @@ def open_own(settings: Settings) -> tuple[relayfs.RelayFS, relayfs.Channel]:
         settings.overwrite,
         _client(settings),
         fs=fs,
+        rules=settings.rules,
     )
     return fs, channel
 

@@ -20,7 +20,14 @@ from relaylab.lab.loads import Load, Trace, load_of, read_load, workload_of
 from relaylab.lab.playing import checked_speed
 from relaylab.lab.questions import MOST as MOST_QUESTIONS
 from relaylab.lab.questions import Question, read_question
-from relaylab.lab.settings import FULL_SPEED, LIMITS, MAX_LATENCY_NS, ReaderModel, Settings
+from relaylab.lab.settings import (
+    FULL_SPEED,
+    LIMITS,
+    MAX_LATENCY_NS,
+    RULES,
+    ReaderModel,
+    Settings,
+)
 from relaylab.lab.stops import StopAt
 from relaylab.workload import Workload
 
@@ -253,6 +260,7 @@ class Scenario:
                 "overwrite": settings.overwrite,
                 "header": settings.header,
                 "store_padding": settings.store_padding,
+                "rules": settings.rules,
             },
             "commit_delay_ns": settings.commit_delay,
             "reader": {
@@ -346,6 +354,7 @@ def _read_settings(keys: strict.Keys) -> Settings:
     most = sizes["subbuf_size"]
     header = strict.whole("header", channel.take("header", 0), 0, most, "bytes")
     store_padding = strict.flag("store_padding", channel.take("store_padding", False))
+    rules = strict.choice("rules", channel.take("rules", RULES[0]), RULES)
     channel.end()
     reader = strict.Keys("reader", keys.take("reader", {}))
     speed = reader.take("bytes_per_s", "max")
@@ -366,6 +375,7 @@ def _read_settings(keys: strict.Keys) -> Settings:
         reader=model,
         header=header,
         store_padding=store_padding,
+        rules=rules,
         commit_delay=commit_delay,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relaylab import units
+from relaylab.channel import arguments
 from relaylab.errors import ConfigError
 from relaylab.workload.reader import Pace
 
@@ -13,6 +14,7 @@ MAX_CPUS = 64
 MAX_SUBBUFS = 4096
 MAX_MEMORY = 2**30
 MAX_LATENCY_NS = 10**10
+RULES = tuple(arguments.RULES)
 
 LATENCY, READER_SPEED = "reader's latency", "reader's speed"
 
@@ -95,6 +97,8 @@ class Settings:
     commit_delay : int
         In virtual time, ns from relay_reserve to relay_commit of each event; 0 is relay_write,
         which commits nothing.
+    rules : str
+        "relayfs" of 2005, or "linux": those of today's kernel.
     """
 
     subbuf_size: int = 4096
@@ -106,12 +110,15 @@ class Settings:
     header: int = 0
     store_padding: bool = False
     commit_delay: int = 0
+    rules: str = "relayfs"
 
     def __post_init__(self) -> None:
         for name in LIMITS:
             check_limits(name, getattr(self, name))
         _check_range("header", self.header, self.subbuf_size, "bytes, the sub-buffer's size")
         _check_range("commit_delay", self.commit_delay, MAX_LATENCY_NS, "ns")
+        if self.rules not in RULES:
+            raise ConfigError("rules", passed=self.rules, allowed=" or ".join(RULES))
         memory = self.subbuf_size * self.n_subbufs * self.n_cpus
         if memory > MAX_MEMORY:
             raise ConfigError(

@@ -10,6 +10,7 @@ from relaylab.lab import figures
 from relaylab.lab.esm import view_css, view_module
 from relaylab.lab.frame import COLUMNS
 from relaylab.lab.history import LENGTH
+from relaylab.lab.tuner_figure import tuner_item
 
 
 class View(anywidget.AnyWidget):
@@ -19,6 +20,7 @@ class View(anywidget.AnyWidget):
     _css = view_css()
 
     bokeh_version = traitlets.Unicode().tag(sync=True)
+    tuner = traitlets.Unicode().tag(sync=True)
     series = traitlets.Dict().tag(sync=True)
     preset_groups: Any = traitlets.List().tag(sync=True)
     kinds = traitlets.Dict().tag(sync=True)
@@ -33,5 +35,6 @@ class View(anywidget.AnyWidget):
                 "length": LENGTH,
                 "legend": figures.legend(),
             },
+            tuner=tuner_item(),
             **kwargs,
         )

@@ -48,6 +48,8 @@ class VirtualRun:
         For the page.
     actions : sequence of (int, int, str)
         What is done, as `Timeline` takes it.
+    most_events : int
+        It ends after so many events of the workload.
 
     Attributes
     ----------
@@ -74,11 +76,12 @@ class VirtualRun:
         workload: Workload,
         workload_name: str = "",
         actions: Sequence[tuple[int, int, str]] = (),
+        most_events: int = MOST_EVENTS,
     ) -> None:
         self.settings = settings
         self.workload = workload
         self.workload_name = workload_name
-        self.timeline = Timeline(settings, _first(workload), actions)
+        self.timeline = Timeline(settings, _first(workload, most_events), actions)
         self.n_events = len(self.timeline)
         self.paused = False
         self.caption = ""
@@ -536,13 +539,13 @@ def _among(records: NDArray[np.void], **fields: int | None) -> bool:
     return bool(is_it.any())
 
 
-def _first(workload: Workload) -> Workload:
-    if len(workload) <= MOST_EVENTS:
+def _first(workload: Workload, most: int) -> Workload:
+    if len(workload) <= most:
         return workload
     return Workload(
-        workload.t_ns[:MOST_EVENTS],
-        workload.cpu[:MOST_EVENTS],
-        workload.size[:MOST_EVENTS],
+        workload.t_ns[:most],
+        workload.cpu[:most],
+        workload.size[:most],
         workload.n_cpus,
         workload.name,
     )

@@ -23,10 +23,12 @@ from relaylab.lab.predict import Outcome
 from relaylab.lab.questions import Question
 from relaylab.lab.scenario import LIVE, VIRTUAL, Scenario, scenario_of
 from relaylab.lab.session import Session
-from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings
+from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings, exact_size
+from relaylab.lab.shapes import MOST_PLAYED, Shapes, Tuning
 from relaylab.lab.stepcode import StepCode
+from relaylab.lab.tuner import Tuner
 from relaylab.lab.view import View
-from relaylab.lab.virtual import DEFAULT_RATE
+from relaylab.lab.virtual import DEFAULT_RATE, VirtualRun
 from relaylab.workload import Workload
 
 _WAIT_S = 120.0
@@ -134,6 +136,7 @@ class Workbench(Driving, widgets.VBox):
             self.add_class("rl-wall")
         self._is_showing = False
         self._session = Session(self._view.send, self._show_status, self._show_time)
+        self._tuner = Tuner(self._view.send, self._on_screen, self._play_shape)
         self._view.on_msg(self._take_message)
         self._connect()
         self._sharing = Sharing(self, self._view.send, self._say)
@@ -262,6 +265,28 @@ class Workbench(Driving, widgets.VBox):
         self._show(settings)
         self._open(settings).result(_WAIT_S)
 
+    def tune(self, tuning: Tuning, workload: Workload | None = None) -> Shapes:
+        """Try a workload against many shapes; the page's tuner shows the answer, too.
+
+        Parameters
+        ----------
+        tuning : Tuning
+            Which shapes, for which reader.
+        workload : Workload, optional
+            None: the one on screen.
+
+        Returns
+        -------
+        Shapes
+            Loss by shape, and what follows from it.
+
+        Raises
+        ------
+        ConfigError
+            Nothing is on screen, or the tuning is not allowed.
+        """
+        return self._tuner.sweep(tuning, workload)
+
     def code(self) -> StepCode:
         """What the engine's state machine ran in the last step of virtual time.
 
@@ -359,6 +384,7 @@ class Workbench(Driving, widgets.VBox):
     def close(self) -> None:
         """Stop the threads, close the channel the workbench opened, and remove the widget."""
         if self._is_up:
+            self._tuner.end()
             self._session.end()
         super().close()
 
@@ -384,7 +410,7 @@ class Workbench(Driving, widgets.VBox):
             size.observe(lambda _: self._hint(), "value")
         controls.time_mode.observe(lambda _: self._change_time(), "value")
 
-    def _take_message(self, _: Any, content: dict[str, Any], __: Any) -> None:
+    def _take_message(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
         """A message of the view. It may come on any thread: all it does is put a command."""
         what = content.pop("do", "")
         view = content.pop("view", "")
@@ -401,10 +427,36 @@ class Workbench(Driving, widgets.VBox):
             self._guarded(lambda: self._attach_typed(content))
         elif what == "ping" and self._session.is_alive:
             self._view.send({"kind": "beat", "status": self._session.status})
+        elif what.startswith("tuner_"):
+            self._tuner.take(what, content, buffers)
         elif what == "bokeh":
             self._view.send({"kind": "bokeh"}, [figures.bokeh_script()])
         if n:
             self._session.do("done", view=view, n=n)
+
+    # The tuner --------------------------------------------------------------------------------
+
+    def _on_screen(self) -> tuple[Workload | None, Settings | None]:
+        run = self._session.run
+        return (None, None) if run is None else (run.workload, run.settings)
+
+    def _play_shape(
+        self, tuning: Tuning, workload: Workload, subbuf_size: int, n_subbufs: int
+    ) -> None:
+        """Show in virtual time what the tuner simulated, from the first loss on."""
+        settings, events = tuning.played(workload, subbuf_size, n_subbufs)
+        with self._showing():
+            self._controls.time_mode.value = VIRTUAL
+        self._show(settings)
+        name = f"{workload.name}, tuned"
+        told = f"The run that the tuner simulated with {exact_size(subbuf_size)} × {n_subbufs}."
+        self._session.do(
+            "open",
+            make=lambda: VirtualRun(settings, events, name, most_events=MOST_PLAYED),
+            told=told,
+            is_virtual=True,
+        )
+        self._session.do("go_to_loss", by=1)
 
     # What the session tells, on its thread ------------------------------------------------------
 

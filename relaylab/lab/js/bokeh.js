@@ -33,3 +33,17 @@ function findBokeh(version) {
   if (Bokeh.version === version) return Bokeh;
   return Bokeh.versions?.get?.(version) ?? null;
 }
+
+/**
+ * Colours and letters of a figure's axes and grid.
+ * @param {any} plot @param {import("./theme.js").Palette} palette @param {number} px
+ */
+export function dressPlot(plot, palette, px) {
+  for (const axis of [...plot.left, ...plot.below]) {
+    axis.setv?.({
+      major_label_text_color: palette.muted, axis_line_color: palette.line, major_tick_line_color: palette.line,
+      major_label_text_font_size: `${px}px`, major_label_text_font: "system-ui, sans-serif",
+    });
+  }
+  for (const grid of plot.center) if ("grid_line_color" in grid) grid.setv({ grid_line_color: palette.line, grid_line_alpha: 0.6 });
+}

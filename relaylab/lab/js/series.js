@@ -5,6 +5,7 @@
  * shifted into their columns and one figure a paint is told that its data changed.
  */
 
+import { dressPlot } from "./bokeh.js";
 import { loadLegend } from "./legend.js";
 import { make, short } from "./dom.js";
 import { VIRTUAL } from "./frame.js";
@@ -131,13 +132,7 @@ export class Series {
   /** Colours of axes, grid and text, and how large that is. @param {import("./theme.js").Palette} palette @param {number} [px] */
   setPalette(palette, px = 11) {
     for (const { plot, marks } of this.figures.values()) {
-      for (const axis of [...plot.left, ...plot.below]) {
-        axis.setv?.({
-          major_label_text_color: palette.muted, axis_line_color: palette.line, major_tick_line_color: palette.line,
-          major_label_text_font_size: `${px}px`, major_label_text_font: "system-ui, sans-serif",
-        });
-      }
-      for (const grid of plot.center) if ("grid_line_color" in grid) grid.setv({ grid_line_color: palette.line, grid_line_alpha: 0.6 });
+      dressPlot(plot, palette, px);
       for (const mark of Object.values(marks)) mark.line_color = palette.ink;
     }
   }

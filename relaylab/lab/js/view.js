@@ -26,6 +26,7 @@ import { Share } from "./share.js";
 import { paletteOf, watchTheme } from "./theme.js";
 import { Totals } from "./totals.js";
 import { Transport, isChord } from "./transport.js";
+import { Tuner } from "./tuner.js";
 import { Wall } from "./wall.js";
 
 const SILENT_MS = 4000;
@@ -130,7 +131,9 @@ class View {
     this.request = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.later = undefined;
-    this.places.menu.append(this.wall.controls, this.wall.toggle);
+    this.tuner = new Tuner((what, values, buffers) => this.command(what, values, buffers));
+    this.places.tools.append(this.tuner.element);
+    this.places.menu.append(this.tuner.button, this.wall.controls, this.wall.toggle);
     this.#build(el);
     this.#listen();
     this.command("hello");
@@ -217,6 +220,7 @@ class View {
     this.map.setScale(this.wall.isOn ? WALL_SCALE : 1);
     this.map.setPalette(this.palette);
     this.series.setPalette(this.palette, this.wall.isOn ? WALL_AXIS_PX : AXIS_PX);
+    this.tuner.setPalette(this.palette, this.wall.isOn ? WALL_AXIS_PX : AXIS_PX);
     this.#repaint();
   }
 
@@ -230,6 +234,7 @@ class View {
     if (this.stop.signal.aborted) return;
     await this.series.build(Bokeh, this.model.get("series"));
     this.crosshair.attach(this.stop.signal);
+    await this.tuner.build(Bokeh, this.model.get("tuner"));
     this.#look();
     this.command("hello");
   }
@@ -245,12 +250,12 @@ class View {
     this.#repaint();
   }
 
-  /** @param {string} what @param {Record<string, unknown>} [values] */
-  command(what, values = {}) {
+  /** @param {string} what @param {Record<string, unknown>} [values] @param {ArrayBuffer[]} [buffers] */
+  command(what, values = {}, buffers = []) {
     // A hello asks for nothing to be done, but wants to know what is.
     const n = what === "hello" ? this.pending.asked : UNANSWERED.includes(what) ? 0 : this.pending.ask();
     try {
-      this.model.send({ do: what, view: this.name, n, ...values });
+      this.model.send({ do: what, view: this.name, n, ...values }, undefined, buffers);
     } catch {
       this.#setStatus("disconnected"); // it throws where the connection is known to be gone
     }
@@ -264,6 +269,7 @@ class View {
     else if (message.kind === "beat") this.#beat(message.status);
     else if (message.kind === "busy") this.#begin(message.caption);
     else if (message.kind === "file") { if (message.view === this.name) download(message.name, message.type, /** @type {any} */ (buffers[0])); }
+    else if (message.kind === "tuner") this.tuner.take(message);
     else if (message.kind === "bokeh") this.gotScript?.(buffers[0]);
     else if (message.kind === "link" && message.view === this.name) this.share.takeLink(message.link);
     else if (message.kind === "preset" && message.view === this.name) this.share.takeFile(message.name, message.text);

@@ -1,0 +1,217 @@
+"""The tuner: a trace against many shapes, on a thread of its own, and what the page shows of it."""
+
+import contextlib
+import queue
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final
+
+from relaylab import resources
+from relaylab.errors import ConfigError, RelayError
+from relaylab.lab.settings import Settings
+from relaylab.lab.shapes import Shapes, Tuning, read_tuning, typed_for
+from relaylab.workload import Workload, load
+
+Send = Callable[[dict[str, Any]], None]
+
+ON_SCREEN: Final = "on screen"
+_TELL_EVERY_S: Final = 0.15
+_LARGEST_DROP: Final = 2**30
+
+
+class Tuner:
+    """Sweeps on a thread of its own, stopped at any time; every change is told to the page.
+
+    Parameters
+    ----------
+    send : callable
+        Sends one message to every view.
+    on_screen : callable
+        The workload and the settings of the run on screen; None where there is none.
+    play : callable
+        ``play(tuning, workload, subbuf_size, n_subbufs)`` shows that very run in the ring map.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        on_screen: Callable[[], tuple[Workload | None, Settings | None]],
+        play: Callable[[Tuning, Workload, int, int], None],
+    ) -> None:
+        self._send, self._on_screen, self._play = send, on_screen, play
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._drops: dict[str, Path] = {}
+        self._workload: Workload | None = None
+        self._tuning: Tuning | None = None
+        self._state: dict[str, Any] = {"status": "idle", "said": "", "done": 0, "of": 0}
+        self._thread: threading.Thread | None = None
+
+    # What the page asks; it may come on any thread --------------------------------------------
+
+    def take(self, what: str, content: dict[str, Any], buffers: list[Any]) -> None:
+        """A message of the page: all it does here is queue a job, or stop the one that runs."""
+        if what == "tuner_sweep":
+            self._stop.set()  # a newer question replaces the one being answered
+            self._queue(lambda: self._sweep(content))
+        elif what == "tuner_stop":
+            self._stop.set()
+        elif what == "tuner_play":
+            self._queue(lambda: self._play_cell(content))
+        elif what == "tuner_drop":
+            self._queue(lambda: self._keep(content, buffers))
+        elif what == "tuner_hello":
+            self._queue(self._tell_all)
+
+    def sweep(self, tuning: Tuning, workload: Workload | None) -> Shapes:
+        """Answer `tuning` and wait for it; the page shows it, too.
+
+        Parameters
+        ----------
+        tuning : Tuning
+            Which shapes, for which reader.
+        workload : Workload or None
+            What is written; None: what is on screen.
+
+        Returns
+        -------
+        Shapes
+
+        Raises
+        ------
+        ConfigError
+            Nothing is on screen.
+        """
+        answer: Future[Shapes] = Future()
+
+        def job() -> None:
+            try:
+                answer.set_result(self._answer(tuning, workload or self._shown()))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._stop.set()
+        self._queue(job)
+        return answer.result()
+
+    def end(self) -> None:
+        """Stop, and remove what was dropped."""
+        self._stop.set()
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(10)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    # The thread ---------------------------------------------------------------------------------
+
+    def _queue(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="relaylab-tuner", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except RelayError as error:
+                self._tell(status="refused", said=str(error))
+            except Exception as error:
+                self._tell(status="refused", said=f"{type(error).__name__}: {error}")
+
+    def _sweep(self, content: dict[str, Any]) -> None:
+        tuning = read_tuning(content)
+        self._stop.clear()
+        self._answer(tuning, self._load(str(content["trace"]), tuning))
+
+    def _answer(self, tuning: Tuning, workload: Workload) -> Shapes:
+        """Cell by cell, so that it can be stopped and is seen to move."""
+        self._stop.clear()
+        shapes = Shapes(tuning, workload)
+        self._tuning, self._workload, self._state = tuning, workload, {}
+        self._tell(status="running", said=repr(workload)[1:-1], **shapes.told())
+        told_s = time.monotonic()
+        for _ in shapes.simulate(self._stop):
+            if time.monotonic() - told_s > _TELL_EVERY_S:
+                told_s = time.monotonic()
+                self._tell(status="running", **shapes.told())
+        if self._stop.is_set():
+            self._tell(status="stopped", **shapes.told())
+            return shapes
+        shapes.conclude()
+        self._tell(status="done", **shapes.told())
+        return shapes
+
+    def _load(self, trace: str, tuning: Tuning) -> Workload:
+        if trace == ON_SCREEN:
+            return self._shown()
+        path = self._drops.get(trace) or self._bundled().get(trace) or Path(trace).expanduser()
+        name = path.name
+
+        def told(share: float) -> None:
+            self._tell(status="running", said=f"Reading {name}: {share:.0%}", done=0, of=0)
+            if self._stop.is_set():
+                raise ConfigError(f"reading {name} was stopped", hint="Press Sweep to read it.")
+
+        self._tell(status="running", said=f"Reading {name}", done=0, of=0)
+        return load(path, event_size=tuning.event_size, progress=told)
+
+    def _shown(self) -> Workload:
+        workload, _ = self._on_screen()
+        if workload is None:
+            raise ConfigError(
+                "no workload is on screen",
+                allowed="a trace",
+                hint="Choose a recorded trace, or drop one here.",
+            )
+        return workload
+
+    def _play_cell(self, content: dict[str, Any]) -> None:
+        if self._tuning is None or self._workload is None:
+            return
+        size, n = int(content["subbuf_size"]), int(content["n_subbufs"])
+        self._play(self._tuning, self._workload, size, n)
+
+    # Traces that were dropped -------------------------------------------------------------------
+
+    def _keep(self, content: dict[str, Any], buffers: list[Any]) -> None:
+        """One piece of a file that was dropped into the page."""
+        name, at = Path(str(content["name"])).name, int(content["at"])
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="relaylab-trace-")
+        piece = b"".join(bytes(part) for part in buffers)
+        if at + len(piece) > _LARGEST_DROP:
+            raise ConfigError(
+                "dropped trace", passed=name, allowed="up to 1 GiB", hint="Type its path instead."
+            )
+        path = Path(self._folder.name) / name
+        with path.open("ab" if at else "wb") as file:
+            file.write(piece)
+        if content["last"]:
+            self._drops[name] = path
+            self._tell(traces=self._traces(), chosen=name, said=f"{name} is here. Press Sweep.")
+
+    def _traces(self) -> list[str]:
+        return [ON_SCREEN, *self._bundled(), *self._drops]
+
+    @staticmethod
+    def _bundled() -> dict[str, Path]:
+        return {name: resources.trace(name) for name in resources.trace_names()}
+
+    # --------------------------------------------------------------------------------------------
+
+    def _tell_all(self) -> None:
+        _, settings = self._on_screen()
+        shown = {} if settings is None else typed_for(settings)
+        self._tell(traces=self._traces(), shown=shown)
+
+    def _tell(self, **news: Any) -> None:
+        self._state |= news
+        with contextlib.suppress(Exception):  # the page may be gone
+            self._send({"kind": "tuner", **self._state})
