@@ -48,7 +48,7 @@ def promise(scene: Any, lane: Any) -> None:
     lane.blocked = 0
     times = words_at(scene.t_ns, scene.n_events)
     _catch_up(scene, lane, lane.next)
-    size = u32_at(scene.size, scene.n_events)
+    size = u32_at(scene.sizes, scene.n_events)
     sums = words_at(scene.sums, (scene.n_events >> 6) + 1)
     bound, taken = fitting(
         size, sums, lane.next, lane.end, buf.subbuf_size - buf.offset, scene.overhead
@@ -77,7 +77,7 @@ def settle(scene: Any, lane: Any, instant: int) -> None:
     taken = lane.promised
     if times[until - 1] + lane.behind >= instant:
         until = first_at(times, lane.next, until, instant - lane.behind)
-        size = u32_at(scene.size, scene.n_events)
+        size = u32_at(scene.sizes, scene.n_events)
         sums = words_at(scene.sums, (scene.n_events >> 6) + 1)
         taken = bytes_between(size, sums, lane.next, until, scene.overhead)
     ring.place(_control(lane), until - lane.next, taken)
@@ -100,7 +100,7 @@ def offer(scene: Any, k: int, lane: Any) -> None:
 def _try(scene: Any, k: int, lane: Any, event: int) -> None:
     own = own_at(lane.handle)
     buf = control_at(own.control)
-    length = np.int64(u32_at(scene.size, scene.n_events)[event]) + scene.overhead
+    length = np.int64(u32_at(scene.sizes, scene.n_events)[event]) + scene.overhead
     offset = buf.offset
     produced = buf.produced
     outcome = ring.reserve(buf, own, length)
@@ -153,7 +153,7 @@ def _first_behind(scene: Any, lane: Any, end: int, instant: int) -> int:
 def _lose(scene: Any, k: int, lane: Any, until: int) -> None:
     buf = _control(lane)
     first = lane.next
-    size = u32_at(scene.size, scene.n_events)
+    size = u32_at(scene.sizes, scene.n_events)
     if scene.odd == 0:
         sums = words_at(scene.sums, (scene.n_events >> 6) + 1)
         ring.lose(buf, until - first, bytes_between(size, sums, first, until, scene.overhead))

@@ -139,7 +139,7 @@ LANE: Final = _lines(
 
 SCENE: Final = _lines(
     # lanes that share a reader, and all their events
-    ("lanes", "n_lanes", "t_ns", "size", "sums", "n_events"),
+    ("lanes", "n_lanes", "t_ns", "sizes", "sums", "n_events"),
     # what each event takes beyond its size; whether some are too large or without bytes; the
     # flush timer
     ("overhead", "odd", "flush_every", "next_flush", "last_ns"),
