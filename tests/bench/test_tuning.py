@@ -20,13 +20,13 @@ simpy_ring = pytest.importorskip("bench.simpy_ring")
 
 Benchmark = Callable[..., Any]
 
-SHAPE = 4096, 4
+SHAPE = 16384, 2
 READER = Reader(latency="200 us", per_subbuf="15 us")
 
 
 @pytest.fixture(scope="module")
 def load() -> Workload:
-    return bursts(events=500, every="5 ms", gap="1 us", size=(32, 96), n_cpus=1, duration="10 s")
+    return bursts(events=700, every="5 ms", gap="1 us", size=(32, 96), n_cpus=1, duration="10 s")
 
 
 def test_the_simpy_model_loses_as_many_and_takes_300_times_as_long(load: Workload) -> None:

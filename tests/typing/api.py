@@ -1,9 +1,12 @@
 """What the public names are, for type checkers: mypy reads this file, nothing runs it."""
 
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import assert_type
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
 import relaylab
@@ -44,6 +47,24 @@ def workloads(path: Path) -> None:
     assert_type(load.cpu, NDArray[np.uint16])
     assert_type(load.size, NDArray[np.uint32])
     assert_type(workload.bursts(events=5, every="20 ms", seed=7), workload.Workload)
+
+
+def simulations(load: workload.Workload, measured: pd.DataFrame, pool: Executor) -> None:
+    reader = relaylab.Reader(latency="200 us", per_subbuf="15 us", rate="2 GB/s")
+    assert_type(relaylab.Reader.polling("2 ms"), relaylab.Reader)
+    result = relaylab.simulate(load, subbuf_size="64 KiB", n_subbufs=4, reader=reader)
+    assert_type(result, relaylab.Simulation)
+    assert_type(result.lost, int)
+    assert_type(result.loss_fraction, float)
+    assert_type(result.lost_by_cpu, NDArray[np.int64])
+    grid = relaylab.sweep(load, ["4 KiB", 65536], [2, 4], reader, executor=pool)
+    assert_type(grid, xr.Dataset)
+    front = relaylab.frontier(load, subbuf_sizes=["4 KiB"], reader=reader)
+    assert_type(front.n_subbufs, NDArray[np.int64])
+    found = relaylab.calibrate(load, measured, rules="linux", event_overhead=10, subbuf_header=84)
+    explains: relaylab.Reader = found
+    assert_type(found.fit.mean_error, float)
+    print(explains)
 
 
 def quantities() -> None:
