@@ -188,8 +188,7 @@ class Reader:
             times = _ascending("t_ns", instants)
             counts = _ascending("consumed", totals)
             _same_length("t_ns and consumed", times, counts)
-            changes = np.flatnonzero(np.diff(counts, prepend=0))
-            schedules[cpu] = _columns(times[changes], counts[changes], np.zeros(len(changes)))
+            schedules[cpu] = _columns(times, counts, np.zeros(len(times)))
         return cls()._set(kind=virtual.SCHEDULED, schedules=schedules)
 
     @classmethod

@@ -21,7 +21,7 @@ simpy_ring = pytest.importorskip("bench.simpy_ring")
 Benchmark = Callable[..., Any]
 
 SHAPE = 16384, 2
-READER = Reader(latency="200 us", per_subbuf="15 us")
+READER = Reader(latency="1 ms", per_subbuf="15 us")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def load() -> Workload:
 def test_the_simpy_model_loses_as_many_and_takes_300_times_as_long(load: Workload) -> None:
     result = simulate(load, *SHAPE, READER, rules="linux")
     begin = time.thread_time()
-    lost = simpy_ring.Ring(*SHAPE, 200_000, 15_000).run(load)
+    lost = simpy_ring.Ring(*SHAPE, READER.latency_ns, READER.per_subbuf_ns).run(load)
     peer = time.thread_time() - begin
     assert 0 < result.lost == lost
     ours = measure_tuning.least(20, lambda: simulate(load, *SHAPE, READER, rules="linux"))
