@@ -16,7 +16,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from relaylab.errors import ConfigError
 
@@ -63,9 +63,10 @@ def spread(
     """
     if executor is None:
         with ThreadPoolExecutor(processors(), "relaylab sweep") as own:
-            yield from _spread(tasks, data, own, stop)
+            yield from _spread(_singly(tasks), data, own, stop, data)
     elif isinstance(executor, Executor):
-        yield from _spread(tasks, _sent(executor, data), executor, stop, data)
+        batches = _singly(tasks) if _keeps_data(executor) else _batches(tasks, executor)
+        yield from _spread(batches, _sent(executor, data), executor, stop, data)
     else:
         raise ConfigError(
             "executor",
@@ -75,6 +76,29 @@ def spread(
         )
 
 
+_Batch: TypeAlias = list[tuple[int, Callable[[Any], Any]]]
+_BATCHES_PER_WORKER: Final = 4
+
+
+def _keeps_data(executor: Executor) -> bool:
+    return isinstance(executor, ThreadPoolExecutor) or hasattr(executor, "_client")
+
+
+def _singly(tasks: Sequence[Callable[[Any], Any]]) -> list[_Batch]:
+    return [[numbered] for numbered in enumerate(tasks)]
+
+
+def _batches(tasks: Sequence[Callable[[Any], Any]], executor: Executor) -> list[_Batch]:
+    """A few for each worker, for the data travel with each; long tasks and short ones mixed."""
+    count = _BATCHES_PER_WORKER * getattr(executor, "_max_workers", processors())
+    numbered = list(enumerate(tasks))
+    return [numbered[i::count] for i in range(min(count, len(numbered)))]
+
+
+def _run_batch(batch: _Batch, data: Any) -> list[tuple[int, Any]]:
+    return [(i, task(data)) for i, task in batch]
+
+
 def _sent(executor: Executor, data: Any) -> Any:
     """Dask keeps it on each worker; others get it with each task."""
     client = getattr(executor, "_client", None)
@@ -82,27 +106,30 @@ def _sent(executor: Executor, data: Any) -> Any:
 
 
 def _spread(
-    tasks: Sequence[Callable[[Any], Any]],
+    batches: list[_Batch],
     sent: Any,
     executor: Executor,
     stop: Stop | None,
-    data: Any = None,
+    data: Any,
 ) -> Iterator[tuple[int, Any]]:
-    pending: dict[Future[Any], int] = {}
+    pending: dict[Future[Any], _Batch] = {}
     try:
-        for i, task in enumerate(tasks):
-            pending[executor.submit(task, sent)] = i
+        for batch in batches:
+            try:
+                pending[executor.submit(_run_batch, batch, sent)] = batch
+            except BrokenExecutor:
+                yield from _run_batch(batch, data)
         while pending:
             done, _ = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
             if stop is not None and stop.is_set():
                 return
             for future in done:
-                i = pending.pop(future)
+                batch = pending.pop(future)
                 try:
-                    result = future.result()
+                    results = future.result()
                 except BrokenExecutor:
-                    result = tasks[i](data)
-                yield i, result
+                    results = _run_batch(batch, data)
+                yield from results
     finally:
         for future in pending:
             future.cancel()
