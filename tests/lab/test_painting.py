@@ -116,6 +116,7 @@ def test_the_map_is_told_in_words(told):
       cells.hasCommits = true;
       const cpu = { produced: 2, consumed: 0, lost: 1234, flags: 1, refcount: 1 };
       const told = [rowInWords(cells, cpu, 0), cellInWords(cells, { cpu: 0, subbuf: 2 })];
+      told.push(rowInWords(cells, { ...cpu, lost: 1 }, 0).split("; ")[1]);
       console.log(JSON.stringify(told));
     """)
     assert words == [
@@ -123,6 +124,7 @@ def test_the_map_is_told_in_words(told):
         "sub-buffer 2 writing, 50 % filled; sub-buffer 3 empty.",
         "CPU 0, sub-buffer 2: writing, 50 % used, 25 % reserved and not committed, "
         "a reader looks at it.",
+        "1 event lost",
     ]
 
 

@@ -34,7 +34,7 @@ export function rowInWords(cells, counters, cpu) {
   const { unread, flag, lapped } = standing(counters, n);
   const parts = [`CPU ${cpu}: ${unread} of ${n} unread${flag ? `, ${flag.toLowerCase()}` : ""}`];
   if (lapped) parts.push(`lapped by ${grouped(lapped)}`);
-  parts.push(counters.lost ? `${grouped(counters.lost)} events lost` : "no loss");
+  parts.push(counters.lost ? `${grouped(counters.lost)} ${counters.lost === 1 ? "event" : "events"} lost` : "no loss");
   for (let i = 0; i < n;) {
     const kind = cells.kind(cpu * n + i);
     let end = i + 1;
