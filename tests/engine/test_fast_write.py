@@ -145,6 +145,7 @@ def test_a_subclass_that_overrides_write_is_called(open_channel: Any) -> None:
         shape=(16, 4),
         callbacks=None,
         client=chan._client,
+        rules="relayfs",
         journal=chan.journal,
         on_close=lambda _: None,
     )
