@@ -11,6 +11,7 @@ from relaylab.lab.options import from_environment as demo_options
 from relaylab.lab.questions import Question
 from relaylab.lab.scenario import Scenario
 from relaylab.lab.settings import ReaderModel, Settings
+from relaylab.lab.shapes import Shapes, Tuning
 from relaylab.lab.workbench import Workbench
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "ReaderModel",
     "Scenario",
     "Settings",
+    "Shapes",
     "Trace",
+    "Tuning",
     "Workbench",
     "demo_options",
     "draw",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from relaylab import units
+from relaylab.channel.arguments import MAX_BYTES
 from relaylab.core.layout import alloc_size
 from relaylab.errors import ConfigError, RelayError
 from relaylab.lab.settings import (
@@ -155,7 +156,7 @@ class Shapes:
             "loss": [[self.loss.get((size, n)) for n in counts] for size in sizes],
             "memory": [[alloc_size(size, n) * n_cpus for n in counts] for size in sizes],
             "done": len(self.loss),
-            "of": len(sizes) * len(counts),
+            "of": sum(size * n <= MAX_BYTES for size in sizes for n in counts),
         }
         if self.advice is not None:
             news |= self._told_at_the_end(self.advice)

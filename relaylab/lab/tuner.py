@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from relaylab import resources
-from relaylab.errors import ConfigError, RelayError
+from relaylab.errors import ClosedError, ConfigError, RelayError
 from relaylab.lab.settings import Settings
 from relaylab.lab.shapes import Shapes, Tuning, read_tuning, typed_for
 from relaylab.workload import Workload, load
@@ -44,7 +44,8 @@ class Tuner:
     ) -> None:
         self._send, self._on_screen, self._play = send, on_screen, play
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._stop = threading.Event()
+        self._stop = threading.Event()  # of the newest sweep; each has one of its own
+        self._is_over = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._drops: dict[str, Path] = {}
         self._workload: Workload | None = None
@@ -56,9 +57,11 @@ class Tuner:
 
     def take(self, what: str, content: dict[str, Any], buffers: list[Any]) -> None:
         """A message of the page: all it does here is queue a job, or stop the one that runs."""
+        if self._is_over:
+            return
         if what == "tuner_sweep":
-            self._stop.set()  # a newer question replaces the one being answered
-            self._queue(lambda: self._sweep(content))
+            stop = self._replace()
+            self._queue(lambda: self._sweep(content, stop))
         elif what == "tuner_stop":
             self._stop.set()
         elif what == "tuner_play":
@@ -85,28 +88,40 @@ class Tuner:
         Raises
         ------
         ConfigError
-            Nothing is on screen.
+            Nothing is on screen, or a size or number is not allowed.
+        ClosedError
+            The workbench is closed.
         """
+        if self._is_over:
+            raise ClosedError("the workbench is closed", hint="Make another one.")
         answer: Future[Shapes] = Future()
+        stop = self._replace()
 
         def job() -> None:
             try:
-                answer.set_result(self._answer(tuning, workload or self._shown()))
+                shown = self._shown() if workload is None else workload
+                answer.set_result(self._answer(tuning, shown, stop))
             except BaseException as error:
                 answer.set_exception(error)
 
-        self._stop.set()
         self._queue(job)
         return answer.result()
 
     def end(self) -> None:
         """Stop, and remove what was dropped."""
+        self._is_over = True
         self._stop.set()
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join(10)
         if self._folder is not None:
             self._folder.cleanup()
+
+    def _replace(self) -> threading.Event:
+        """A newer question replaces the one being answered, and those that still wait."""
+        self._stop.set()
+        self._stop = threading.Event()
+        return self._stop
 
     # The thread ---------------------------------------------------------------------------------
 
@@ -125,30 +140,28 @@ class Tuner:
             except Exception as error:
                 self._tell(status="refused", said=f"{type(error).__name__}: {error}")
 
-    def _sweep(self, content: dict[str, Any]) -> None:
+    def _sweep(self, content: dict[str, Any], stop: threading.Event) -> None:
         tuning = read_tuning(content)
-        self._stop.clear()
-        self._answer(tuning, self._load(str(content["trace"]), tuning))
+        self._answer(tuning, self._load(str(content["trace"]), tuning, stop), stop)
 
-    def _answer(self, tuning: Tuning, workload: Workload) -> Shapes:
+    def _answer(self, tuning: Tuning, workload: Workload, stop: threading.Event) -> Shapes:
         """Cell by cell, so that it can be stopped and is seen to move."""
-        self._stop.clear()
         shapes = Shapes(tuning, workload)
         self._tuning, self._workload, self._state = tuning, workload, {}
         self._tell(status="running", said=repr(workload)[1:-1], **shapes.told())
         told_s = time.monotonic()
-        for _ in shapes.simulate(self._stop):
+        for _ in shapes.simulate(stop):
             if time.monotonic() - told_s > _TELL_EVERY_S:
                 told_s = time.monotonic()
                 self._tell(status="running", **shapes.told())
-        if self._stop.is_set():
+        if stop.is_set():
             self._tell(status="stopped", **shapes.told())
             return shapes
         shapes.conclude()
         self._tell(status="done", **shapes.told())
         return shapes
 
-    def _load(self, trace: str, tuning: Tuning) -> Workload:
+    def _load(self, trace: str, tuning: Tuning, stop: threading.Event) -> Workload:
         if trace == ON_SCREEN:
             return self._shown()
         path = self._drops.get(trace) or self._bundled().get(trace) or Path(trace).expanduser()
@@ -156,7 +169,7 @@ class Tuner:
 
         def told(share: float) -> None:
             self._tell(status="running", said=f"Reading {name}: {share:.0%}", done=0, of=0)
-            if self._stop.is_set():
+            if stop.is_set():
                 raise ConfigError(f"reading {name} was stopped", hint="Press Sweep to read it.")
 
         self._tell(status="running", said=f"Reading {name}", done=0, of=0)

@@ -284,6 +284,8 @@ class Workbench(Driving, widgets.VBox):
         ------
         ConfigError
             Nothing is on screen, or the tuning is not allowed.
+        ClosedError
+            The workbench is closed.
         """
         return self._tuner.sweep(tuning, workload)
 

@@ -42,7 +42,6 @@ export class CodePanel {
     this.show.addEventListener("click", () => this.toggle());
     this.body.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      event.stopPropagation(); // JupyterLab's command mode must not see it
       if (event.key === " " || !(event.key in keys)) return; // the space bar scrolls
       event.preventDefault();
       keys[event.key]();

@@ -67,9 +67,7 @@ export class Predict {
       this.map.hint(null);
       this.map.element.focus();
     });
-    // JupyterLab's command mode must not see what is typed here.
     this.element.addEventListener("keydown", (event) => {
-      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
       if (event.key === "Enter" && event.target instanceof HTMLInputElement) this.#reveal();
     });
   }

@@ -35,7 +35,6 @@ export class TimeTools {
     this.clear.addEventListener("click", () => command("clear_marks"));
     this.speed.addEventListener("change", () => command("set_speed", { speed: this.speed.value ? Number(this.speed.value) : null }));
     this.stop.addEventListener("change", () => command("stop_at", { condition: this.stop.value }));
-    for (const menu of [this.speed, this.stop]) menu.addEventListener("keydown", (event) => event.stopPropagation());
     this.controls = [this.speed, this.stop, make("span", { class: "rl-mark-buttons" }, [make("span", { class: "rl-unit" }, ["mark"]), ...this.buttons, this.clear])];
     /** On the scrub bar. */
     this.flags = MARK_NAMES.map((name) => make("i", { class: `rl-flag rl-flag-${name}`, hidden: "" }, [name.toUpperCase()]));

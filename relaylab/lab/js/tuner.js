@@ -135,8 +135,6 @@ export class Tuner {
       if (file) this.#send(file);
     });
     this.element.addEventListener("keydown", (event) => {
-      // JupyterLab's command mode must not see keys that were meant for an input.
-      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
       if (event.key === "Enter" && /** @type {HTMLElement} */ (event.target).matches("input[type=text]")) this.sweep();
     });
   }
@@ -197,8 +195,7 @@ export class Tuner {
 
   /** @param {TunerState} state */
   #words(state) {
-    const shapes = (state.sizes?.length ?? 0) * (state.counts?.length ?? 0);
-    const progress = { running: state.of ? `, ${state.done} of ${state.of} shapes` : "", stopped: `. Stopped after ${state.done} of ${state.of} shapes.`, done: `, against ${shapes} shapes.` }[state.status] ?? "";
+    const progress = { running: state.of ? `, ${state.done} of ${state.of} shapes` : "", stopped: `. Stopped after ${state.done} of ${state.of} shapes.`, done: `, against ${state.of} shapes.` }[state.status] ?? "";
     return `${state.said}${progress}`;
   }
 
@@ -212,6 +209,7 @@ export class Tuner {
 
   #paintTable() {
     const { sizes = [], counts = [], loss = [], memory = [], least = [], formula = [] } = this.state;
+    this.at = { row: Math.min(this.at.row, counts.length - 1), column: Math.min(this.at.column, sizes.length - 1) };
     const head = make("tr", {}, [make("th", { scope: "col" }, ["number"]), ...sizes.map((size) => make("th", { scope: "col" }, [exactBytes(size)]))]);
     const rows = counts.map((count, row) => make("tr", {}, [
       make("th", { scope: "row" }, [String(count)]),

@@ -204,6 +204,10 @@ class View {
       requestAnimationFrame(() => this.#findRoot());
       return;
     }
+    // JupyterLab's command mode must not see keys that were meant for any part of the workbench.
+    root.addEventListener("keydown", (event) => {
+      if (!isChord(event)) event.stopPropagation();
+    }, { signal: this.stop.signal });
     this.inputs = new Inputs(root, (what, values) => this.command(what, values), this.stop.signal);
     new PresetMenu(root, this.model, this.stop.signal);
     watchTheme((theme) => {
@@ -429,8 +433,6 @@ class View {
       ArrowUp: () => this.map.move(-1, 0),
       ArrowDown: () => this.map.move(1, 0),
     };
-    // JupyterLab's command mode must not see keys that were meant for the map.
-    if (!isChord(event)) event.stopPropagation();
     if (!(event.key in keys) || isChord(event)) return;
     event.preventDefault();
     keys[event.key]();
