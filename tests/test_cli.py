@@ -78,6 +78,18 @@ def test_every_command_explains_itself_with_examples(
     assert f"relaylab {command}" in text.split("usage:")[1].partition("\n")[2]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_into_80_columns_but_for_examples(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = capsys.readouterr().out
+    prose = re.split("^(?:examples|readers .*|to have it .*):", told, flags=re.M)[0]
+    assert max(map(len, prose.splitlines())) <= 80
+
+
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "commands:" in capsys.readouterr().out

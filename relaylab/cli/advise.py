@@ -110,9 +110,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(best.as_json())
         return 0
-    print(best)
+    print(best.as_text(arguments.text_width()))
     if best.is_possible and args.tool is None:
         print(_for_each_tool(best))
+    print(f"\ntrace: {tuned.told(load)}")
     return 0
 
 
@@ -120,7 +121,7 @@ def _for_each_tool(best: Advice) -> str:
     """The options for every tool, or why there are none."""
     from relaylab.errors import ConfigError
 
-    lines = ["", "for your tool, within its rules (more with --tool):"]
+    lines = ["", "options of each tool, within its rules (more with --tool):"]
     for tool in TOOLS:
         try:
             lines.append(f"  {tool:<10} {best.flags(tool)}")

@@ -1,6 +1,8 @@
 """Arguments that several commands take, and how they are read."""
 
 import argparse
+import shutil
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -13,6 +15,25 @@ if TYPE_CHECKING:
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 T = TypeVar("T")
+
+_WIDEST = 100  # longer lines are hard to read
+
+
+def text_width() -> int:
+    """How long a line of text may be: as wide as the terminal, within reason."""
+    return max(40, min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns))
+
+
+class HelpText(argparse.RawDescriptionHelpFormatter):
+    """Prose fills the terminal's width; paragraphs with indented lines, the examples, stay."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wide = min(width, _WIDEST)
+        paragraphs = (
+            part if "\n  " in part else textwrap.fill(part, wide, break_on_hyphens=False)
+            for part in text.split("\n\n")
+        )
+        return textwrap.indent("\n\n".join(paragraphs), indent)
 
 
 def add_command(
@@ -30,20 +51,21 @@ def add_command(
         help=summary,
         description=description,
         epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.set_defaults(run=run)
     return parser
 
 
-def add_trace(parser: argparse.ArgumentParser) -> None:
-    """The positional TRACE, and how large its events are where it does not say."""
+def add_trace(parser: argparse.ArgumentParser, *, damaged: bool = True) -> None:
+    """The positional TRACE, how large its events are where it does not say, and `damaged` ones."""
     parser.add_argument(
         "trace",
         nargs="?",
         metavar="TRACE",
-        help="a recorded trace: CSV, or what a tracer wrote (relaylab.workload.load lists all); "
-        "left out: the recorded trace that comes with relaylab",
+        help="a recorded trace: CSV or Parquet (timestamp_ns, cpu, size), blktrace's files, a CTF "
+        "directory of LTTng, or the text of perf script, trace-cmd report, blkparse or "
+        "babeltrace2; - is standard input; left out: the recorded trace that comes with relaylab",
     )
     parser.add_argument(
         "--event-size",
@@ -53,6 +75,13 @@ def add_trace(parser: argparse.ArgumentParser) -> None:
         help="bytes of each event, or of the events of this name, where the trace does not tell; "
         "may be given several times",
     )
+    if damaged:
+        parser.add_argument(
+            "--skip-damaged",
+            action="store_true",
+            help="leave out what is damaged or cut off in the trace, and count it, instead of "
+            "refusing the trace",
+        )
 
 
 def _event_size(text: str) -> tuple[str, int]:
@@ -89,7 +118,12 @@ def load_trace(args: argparse.Namespace, show: bool | None = None) -> "Workload"
 
     path = trace_path(args.trace)
     with ProgressLine(f"Reading {path.name}", show) as line:
-        return workload.load(path, event_size=event_size(args), progress=line.update)
+        return workload.load(
+            path,
+            event_size=event_size(args),
+            errors="skip" if getattr(args, "skip_damaged", False) else "raise",
+            progress=line.update,
+        )
 
 
 def add_progress(parser: argparse._ActionsContainer) -> None:
@@ -108,7 +142,7 @@ def trace_path(trace: str | None) -> Path:
 
     if trace is None:
         return resources.trace()
-    path = Path(trace)
+    path = Path("/dev/stdin" if trace == "-" else trace)
     return (
         resources.trace(trace) if trace in resources.trace_names() and not path.exists() else path
     )

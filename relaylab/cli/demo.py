@@ -37,7 +37,7 @@ def register(subparsers: Subparsers) -> None:
         "trace is replayed in real time through the live engine, with a reader that drains it.",
         examples=_EXAMPLES,
     )
-    add_trace(parser)
+    add_trace(parser, damaged=False)
     parser.add_argument(
         "--preset",
         metavar="NAME",

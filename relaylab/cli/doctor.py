@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from relaylab.cli.arguments import Subparsers, add_command
+from relaylab.cli.arguments import Subparsers, add_command, text_width
 
 _DESCRIPTION = """\
 Paste what blktrace, stap, lttng, babeltrace, perf, trace-cmd, ftrace or bpftrace printed about lost
@@ -21,10 +21,10 @@ event, and no buffer size helps it."""
 _EXAMPLES = """\
 examples:
   relaylab doctor "You have 1234 ( 5.6%) dropped events"
-  relaylab doctor messages.txt                      a file with them
-  blktrace -d /dev/sda -w 10 2>&1 | relaylab doctor   what a tool prints, directly
-  relaylab doctor                                   paste, then Ctrl-D
-  relaylab doctor --json - < messages.txt           for a program to read"""
+  relaylab doctor                              paste, then Ctrl-D
+  relaylab doctor messages.txt                 a file with them
+  relaylab doctor --json - < messages.txt      for a program to read
+  blktrace -d /dev/sda -w 10 2>&1 | relaylab doctor"""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from relaylab.tuning.doctor import doctor
 
     found = doctor(_text(args.text))
-    print(found.as_json() if args.json else found)
+    print(found.as_json() if args.json else found.as_text(text_width()))
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 import importlib
 
 import relaylab
+from relaylab.cli.arguments import HelpText
 
 COMMANDS = (
     *("demo", "lab", "replay"),
@@ -26,8 +27,9 @@ examples:
   relaylab ls                              the relay files of running programs
   relaylab dump trace --out out            what its CPUs produce, to a file each
   relaylab lab                             the notebooks in JupyterLab
-  relaylab advise t.csv.gz --tool lttng    sizes that lose nothing of a trace
   relaylab doctor "Lost 24 events"         what a tool's message about lost events means
+  relaylab advise t.csv.gz --tool lttng    sizes that lose nothing of a trace
+  relaylab sweep t.csv.gz                  what each size and number loses of it
   relaylab bench                           how fast the engine is on this machine
   eval "$(relaylab completion bash)"       completion in this shell
 
@@ -40,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="relaylab",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.add_argument("--version", action="version", version=f"relaylab {relaylab.__version__}")
     parser.set_defaults(run=None)

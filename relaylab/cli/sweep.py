@@ -64,7 +64,7 @@ def register(subparsers: arguments.Subparsers) -> None:
         help="overwrite the oldest sub-buffer when all are full, instead of losing new events",
     )
     tuned.add_reader(parser)
-    tuned.add_ring(parser)
+    tuned.add_ring(parser, has_tool=False)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object")
     output.add_argument(
@@ -99,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
         )
     front = frontier(load, subbuf_sizes=args.subbuf_sizes, reader=reader, **ring)
     least = [int(n) for n in front.n_subbufs]
-    print(_as_json(grid, least, repr(reader)) if args.json else _as_table(grid, least))
+    if args.json:
+        print(_as_json(grid, least, repr(reader)))
+    else:
+        print(_as_table(grid, least))
+        print(f"\ntrace: {tuned.told(load)}\nreader: {reader!r}")
     return 0
 
 
@@ -155,7 +159,7 @@ def _as_json(grid: xr.Dataset, least: list[int], reader: str) -> str:
 
 
 def _sizes(text: str) -> list[int]:
-    return [units.parse_bytes(part, "--subbuf-sizes") for part in text.split(",")]
+    return [units.parse_bytes(part, "size") for part in text.split(",")]
 
 
 def _numbers(text: str) -> list[int]:

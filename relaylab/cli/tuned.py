@@ -64,8 +64,9 @@ def add_reader(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def add_ring(parser: argparse.ArgumentParser) -> None:
-    """The options that describe the ring."""
+def add_ring(parser: argparse.ArgumentParser, *, has_tool: bool = True) -> None:
+    """The options that describe the ring; what they are by default may follow from --tool."""
+    default = "what the --tool has, else 0" if has_tool else "0"
     group = parser.add_argument_group("ring")
     group.add_argument(
         "--rules",
@@ -77,13 +78,13 @@ def add_ring(parser: argparse.ArgumentParser) -> None:
         "--event-overhead",
         type=reading(units.parse_bytes),
         metavar="BYTES",
-        help="what the ring adds to each event (default: what the --tool adds, else 0)",
+        help=f"what the ring adds to each event (default: {default})",
     )
     group.add_argument(
         "--subbuf-header",
         type=reading(units.parse_bytes),
         metavar="BYTES",
-        help="at the beginning of each sub-buffer (default: what the --tool puts there, else 0)",
+        help=f"at the beginning of each sub-buffer (default: {default})",
     )
 
 
@@ -126,6 +127,11 @@ def reader(args: argparse.Namespace) -> Reader:
         per_subbuf=_or(args.reader_per_subbuf, "10 us"),
         rate=_or(args.reader_rate, "1 GB/s"),
     )
+
+
+def told(load: Workload) -> str:
+    """What a trace is, in a line."""
+    return repr(load).removeprefix("<Workload ").removesuffix(">")
 
 
 def calibrated(args: argparse.Namespace, load: Workload) -> Reader:

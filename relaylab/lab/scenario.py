@@ -200,6 +200,8 @@ class Scenario:
         except UnicodeDecodeError as error:
             raise ConfigError("not a scenario: no text", passed=str(path)) from error
         except OSError as error:
+            if "://" in str(path):  # pathlib would have made one slash of two
+                return cls.from_link(str(path))  # which says what a link has
             raise _file_error("the scenario cannot be read", source, error) from error
         made = cls.from_json(text)
         if isinstance(made.source, Trace):

@@ -137,9 +137,11 @@ class Advice:
         """:meth:`as_dict` as JSON."""
         return json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
 
-    def __repr__(self) -> str:
+    def as_text(self, width: int = _WIDTH) -> str:
+        """For a person, in lines of at most `width` characters; the command stays whole."""
+        reason = textwrap.fill(self.reason, width, break_on_hyphens=False, break_long_words=False)
         if not self.is_possible:
-            return f"no buffer is large enough: your reader is the limit\n{_wrapped(self.reason)}"
+            return f"no buffer is large enough: your reader is the limit\n{reason}"
         size = units.format_bytes(self.subbuf_size)
         head = f"{size} x {self.n_subbufs}"
         cpus = f"{self.n_cpus} CPU{'' if self.n_cpus == 1 else 's'}"
@@ -150,8 +152,11 @@ class Advice:
             head += f", loses nothing, {self.margin:.3g} times what just suffices"
         lines = [head]
         if self.tool is not None:
-            lines.append(f"{self.tool} {self.flags(self.tool)}")
-        return "\n".join([*lines, _wrapped(self.reason)])
+            lines.append(f"{tool_named(self.tool).command} {self.flags(self.tool)}")
+        return "\n".join([*lines, reason])
+
+    def __repr__(self) -> str:
+        return self.as_text()
 
     def _flags_or_none(self, tool: str) -> str | None:
         try:
@@ -162,7 +167,3 @@ class Advice:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_on_hyphens=False, break_long_words=False)

@@ -350,7 +350,7 @@ def _checked(measured: Any) -> pd.DataFrame:
         wrong = table["loss_fraction"][~loss.between(0, 1)].iloc[0]
         raise ConfigError(
             "loss_fraction",
-            passed=wrong,
+            passed=wrong.item() if hasattr(wrong, "item") else wrong,
             allowed="0 .. 1",
             hint="Divide percentages by 100.",
         )

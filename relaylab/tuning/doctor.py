@@ -92,8 +92,12 @@ class Diagnosis:
         """:meth:`as_dict` as JSON."""
         return json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
 
+    def as_text(self, width: int = _WIDTH) -> str:
+        """All findings for a person, in lines of at most `width` characters; commands are whole."""
+        return "\n\n".join(_told(found, width) for found in self.findings)
+
     def __repr__(self) -> str:
-        return "\n\n".join(_told(found) for found in self.findings)
+        return self.as_text()
 
 
 def doctor(text: str) -> Diagnosis:
@@ -148,17 +152,30 @@ def _plain(text: str) -> str:
     return _BLANKS.sub("\n\n", _GAPS.sub(" ", _QUOTES.sub("", text)))
 
 
-def _told(found: Finding) -> str:
-    rows = [_headline(found), _wrapped("", f"“{found.message}”")]
-    rows.append(_wrapped("where", found.where))
-    rows.append(_wrapped("meaning", found.meaning))
+def _told(found: Finding, width: int) -> str:
+    def wrapped(label: str, text: str) -> str:
+        return textwrap.fill(
+            text,
+            width,
+            initial_indent=f"{label:<{_INDENT}}",
+            subsequent_indent=" " * _INDENT,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    rows = [_headline(found), wrapped("", f"“{found.message}”")]
+    rows.append(wrapped("where", found.where))
+    rows.append(wrapped("meaning", found.meaning))
     for i, knob in enumerate(found.knobs):
-        rows.append(_wrapped("" if i else "turn", f"{_change(knob)}. {_sentence(knob.why)}"))
+        rows.append(wrapped("" if i else "turn", f"{_change(knob)}. {_sentence(knob.why)}"))
     if found.next_command:
         rows.append(f"{'try next':<{_INDENT}}{found.next_command}")
     if found.kind not in (Loss.NONE, Loss.SKIPPED):
-        rows.append(_wrapped("or compute", "what is enough, from a trace recorded without losses:"))
-        rows.extend(" " * _INDENT + line for line in found.record_command.splitlines())
+        rows.append(wrapped("or compute", "what is enough, from a trace recorded without losses:"))
+        if found.tool == "unknown":  # a sentence, for no command is known
+            rows.append(wrapped("", found.record_command))
+        else:
+            rows.extend(" " * _INDENT + line for line in found.record_command.splitlines())
     return "\n".join(rows)
 
 
@@ -181,14 +198,3 @@ def _headline(found: Finding) -> str:
     amount = "an unknown number of" if found.lost is None else f"{found.lost:,}"
     share = "" if found.share is None else f" ({100 * found.share:.3g} % of all)"
     return f"{found.tool}: {amount} {found.unit} {fate}{share}"
-
-
-def _wrapped(label: str, text: str) -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=f"{label:<{_INDENT}}",
-        subsequent_indent=" " * _INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -18,7 +18,7 @@ from relaylab.core.scene import Shape
 from relaylab.errors import ConfigError
 from relaylab.tuning.arrivals import arrivals_of
 from relaylab.tuning.executors import spread
-from relaylab.tuning.reader import Reader
+from relaylab.tuning.reader import Reader, reader_or_none
 from relaylab.tuning.simulation import by_cpu, run_all, shape_of
 from relaylab.tuning.steady import Steady
 from relaylab.units import Quantity
@@ -103,7 +103,7 @@ def frontier(
         for size in sizes
     ]
     counts = np.zeros(len(sizes), np.int64)
-    tasks = [partial(_least, shape=shape, reader=reader) for shape in shapes]
+    tasks = [partial(_least, shape=shape, reader=reader_or_none(reader)) for shape in shapes]
     for done, (i, count) in enumerate(spread(tasks, events, executor), 1):
         counts[i] = count
         if progress is not None:
@@ -130,6 +130,8 @@ def sizes_of(subbuf_sizes: Any) -> list[int]:
             "subbuf_sizes", passed=subbuf_sizes, allowed='a list of sizes: ["4 KiB", "64 KiB"]'
         )
     sizes = [int(units.parse_bytes(size, "subbuf_sizes")) for size in subbuf_sizes]
+    if not sizes:
+        raise ConfigError("subbuf_sizes", passed=[], allowed="one size or more")
     return [arguments.integer("subbuf_sizes", size, 1, arguments.MAX_BYTES) for size in sizes]
 
 

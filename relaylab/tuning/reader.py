@@ -258,7 +258,7 @@ class Reader:
         if self.is_told:
             entries = sum(map(len, self.schedules.values()))
             name = "from_schedule" if self.kind == virtual.SCHEDULED else "from_reads"
-            return f"Reader.{name}({entries} entries)"
+            return f"Reader.{name}({entries} {'entry' if entries == 1 else 'entries'})"
         parts = []
         head = "Reader"
         if self.kind == virtual.PERIODIC:
@@ -281,6 +281,17 @@ class Reader:
         for name, value in values.items():
             object.__setattr__(self, name, value)  # frozen for everybody else
         return self
+
+
+def reader_or_none(given: object) -> Reader | None:
+    """A checked reader; None is nobody."""
+    if given is None or isinstance(given, Reader):
+        return given
+    raise ConfigError(
+        "reader",
+        passed=given,
+        allowed='a Reader, such as relaylab.Reader(latency="10 ms"), or None for nobody',
+    )
 
 
 def _duration(name: str, value: Quantity) -> int:

@@ -17,7 +17,7 @@ from relaylab.core.layout import CONTROL, alloc_size
 from relaylab.core.scene import Arrivals, Drainer, Outcome, Shape, run
 from relaylab.errors import ConfigError
 from relaylab.tuning.arrivals import arrivals_of, bursts_in
-from relaylab.tuning.reader import Reader
+from relaylab.tuning.reader import Reader, reader_or_none
 from relaylab.units import Quantity
 from relaylab.workload import Workload
 
@@ -222,7 +222,7 @@ def simulate(
         subbuf_size, n_subbufs, overwrite, rules, event_overhead, subbuf_header, flush_every
     )
     events = arrivals_of(load)
-    outcomes = run_all(events, shape, reader)
+    outcomes = run_all(events, shape, reader_or_none(reader))
     offered = np.diff(events.begins)
     control = by_cpu(events, outcomes)
     lost: NDArray[np.int64] = np.stack([control[name] for name in _FIELDS.values()]).sum(axis=0)

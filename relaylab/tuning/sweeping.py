@@ -16,7 +16,7 @@ from relaylab.errors import ConfigError
 from relaylab.tuning.arrivals import arrivals_of
 from relaylab.tuning.executors import Stop, spread
 from relaylab.tuning.frontier import sizes_of
-from relaylab.tuning.reader import Reader
+from relaylab.tuning.reader import Reader, reader_or_none
 from relaylab.tuning.simulation import by_cpu, run_all, shape_of
 from relaylab.units import Quantity
 from relaylab.workload import Workload
@@ -152,7 +152,7 @@ def sweep_cells(
         for n in sorted(set(counts_of(n_subbufs)))
         if size * n <= arguments.MAX_BYTES
     ]
-    tasks = [partial(_losses, shape=shape, reader=reader) for shape in shapes]
+    tasks = [partial(_losses, shape=shape, reader=reader_or_none(reader)) for shape in shapes]
     for i, (lost, high_water) in spread(tasks, events, executor, stop):
         shape = shapes[i]
         yield Cell(
@@ -175,4 +175,7 @@ def counts_of(n_subbufs: Any) -> list[int]:
     """Checked numbers of sub-buffers."""
     if isinstance(n_subbufs, str) or not hasattr(n_subbufs, "__iter__"):
         raise ConfigError("n_subbufs", passed=n_subbufs, allowed="a list of numbers: [2, 4, 8]")
-    return [arguments.integer("n_subbufs", n, 1, arguments.INT_MAX) for n in n_subbufs]
+    counts = [arguments.integer("n_subbufs", n, 1, arguments.INT_MAX) for n in n_subbufs]
+    if not counts:
+        raise ConfigError("n_subbufs", passed=[], allowed="one number or more")
+    return counts

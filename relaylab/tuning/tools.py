@@ -46,6 +46,8 @@ class Tool(ABC):
     ----------
     name : str
         As it is called.
+    command : str
+        Behind what its options go.
     event_overhead : int
         Bytes that its ring adds to the payload of an event.
     subbuf_header : int
@@ -59,6 +61,7 @@ class Tool(ABC):
     """
 
     name: ClassVar[str]
+    command: ClassVar[str]
     event_overhead: ClassVar[int] = 0
     subbuf_header: ClassVar[int] = 0
     is_late: ClassVar[bool] = False
@@ -112,6 +115,7 @@ class Blktrace(Tool):
     """
 
     name = "blktrace"
+    command = "blktrace"
     rule = "whole KiB up to 16 MiB a sub-buffer"
     _most = 16384 * KIB
 
@@ -138,6 +142,7 @@ class Stap(Tool):
     """
 
     name = "stap"
+    command = "stap"
     rule = "sub-buffers of one page, whole MB per CPU"
     _most = 4095
 
@@ -171,6 +176,7 @@ class Lttng(Tool):
     """
 
     name = "lttng"
+    command = "lttng enable-channel"
     event_overhead = 10
     subbuf_header = 84
     is_late = True
@@ -201,6 +207,7 @@ class Perf(Tool):
     """
 
     name = "perf"
+    command = "perf record"
     count = 2
     rule = "one ring of a power of two of pages that wakes its reader when half full"
     _most_pages = 1 << 19
@@ -234,6 +241,7 @@ class TraceCmd(Tool):
     """
 
     name = "trace-cmd"
+    command = "trace-cmd record"
     event_overhead = 4
     subbuf_header = 16
     rule = "sub-buffers of one page"
@@ -265,6 +273,7 @@ class Relay(Tool):
     """
 
     name = "relay"
+    command = "relay"
     rule = "any"
 
     def sizes(self, least: int, most: int) -> list[int]:

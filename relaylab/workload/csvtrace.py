@@ -127,7 +127,8 @@ def _row(
             "time goes backwards",
             passed=str(row[0]),
             allowed=f"{last_t} or later",
-            hint='Sort the file by timestamp_ns, or read it with errors="skip".',
+            hint='Sort the file by timestamp_ns, or leave out what is late: errors="skip", on the '
+            "command line --skip-damaged.",
         )
         return None
     return row

@@ -11,6 +11,10 @@ from relaylab.errors import ConfigError
 from relaylab.workload.trace import Workload
 
 _MOST_PARTS: Final = 4096
+_SKIP: Final = (
+    'Mend the file, or leave out what is damaged: errors="skip", on the command line '
+    "--skip-damaged."
+)
 
 
 @dataclass
@@ -71,7 +75,7 @@ class Gathered:
             Unless damage is to be skipped.
         """
         if not self.skip:
-            hint = details.pop("hint", 'Mend the file, or read it with errors="skip".')
+            hint = details.pop("hint", _SKIP)
             raise ConfigError(f"{self.name}, {where}: {reason}", hint=hint, **details)
         self.skipped += 1
 

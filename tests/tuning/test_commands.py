@@ -1,6 +1,9 @@
 """`relaylab advise` and `relaylab sweep`: tables for people, JSON for programs, clear errors."""
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +36,7 @@ def test_advise_says_what_python_says(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_advise_for_a_tool_has_its_options_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = out(capsys, "advise", *QUICK, "--tool", "lttng")
-    assert text.splitlines()[1].startswith("lttng --discard --subbuf-size=")
+    assert text.splitlines()[1].startswith("lttng enable-channel --discard --subbuf-size=")
     told = json.loads(out(capsys, "advise", *QUICK, "--tool", "lttng", "--json"))
     assert list(told["flags"]) == ["lttng"]
     assert (told["event_overhead"], told["subbuf_header"]) == (10, 84)
@@ -57,6 +60,40 @@ def test_advise_asks_for_the_sizes_that_a_text_does_not_have(
     assert main(["advise", str(path)]) == 2
     assert "event_size" in capsys.readouterr().err
     assert "x" in out(capsys, "advise", str(path), "--event-size", "48")
+
+
+def test_a_trace_that_is_cut_off_can_be_used_up_to_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cut.blktrace.0"
+    path.write_bytes(gzip.decompress(resources.trace("gen_wburst500").read_bytes())[:50_000])
+    assert main(["advise", str(path)]) == 2
+    assert "--skip-damaged" in capsys.readouterr().err
+    assert "1 skipped" in out(capsys, "advise", str(path), "--skip-damaged").splitlines()[-1]
+
+
+def test_a_trace_can_come_from_a_pipe() -> None:
+    table = "timestamp_ns,cpu,size\n" + "".join(f"{i * 10**6},0,64\n" for i in range(100))
+    command = [sys.executable, "-m", "relaylab", "advise", "-"]
+    done = subprocess.run(command, input=table, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "100 events on 1 CPU" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["advise", "doctor"])
+def test_what_is_said_fits_into_the_terminal(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [command, *(["a foreign text"] if command == "doctor" else QUICK)]
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, out(capsys, *words).splitlines())) <= 80
+
+
+def test_only_a_command_that_has_tools_speaks_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, has in (("advise", True), ("sweep", False)):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert ("--tool" in capsys.readouterr().out) is has
 
 
 @pytest.mark.parametrize(
@@ -103,7 +140,10 @@ def test_sweep_prints_what_simulate_says(capsys: pytest.CaptureFixture[str]) -> 
             assert told["lost"][i][j] == result.lost
             assert told["memory"][i][j] == result.memory
             assert (told["least_n_subbufs"][i] <= n) == (result.lost == 0)
-    head, *rows = out(capsys, "sweep", *GRID, *QUICK).splitlines()
+    lines = out(capsys, "sweep", *GRID, *QUICK).splitlines()
+    assert lines[-2].startswith("trace: w6_twocpu: 200,000 events on 2 CPUs")
+    assert lines[-1] == f"reader: {reader!r}"
+    head, *rows = lines[: lines.index("")]
     assert head.split() == ["%", "lost", "x", "2", "x", "4", "x", "8", "enough"]
     for row, shares in zip(rows, told["loss_fraction"], strict=True):
         cells = row.split()[2:]

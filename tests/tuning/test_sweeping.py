@@ -128,3 +128,21 @@ def test_the_formula_is_near_the_simulation_of_a_steady_writer() -> None:
     least = relaylab.frontier(load, sizes, Reader("5 ms", 0, "6.4 GB/s"), subbuf_header=84)
     assert said.memory == pytest.approx(said.n_subbufs * said.subbuf_size, rel=1e-6)
     assert (least.subbuf_size * least.n_subbufs).min() == pytest.approx(said.memory, rel=0.1)
+
+
+@pytest.mark.parametrize("reader", ["10 ms", 5, Reader])
+def test_what_is_no_reader_is_refused(reader: Any) -> None:
+    for ask in (
+        lambda: relaylab.simulate(LOAD, 2048, 4, reader),
+        lambda: relaylab.sweep(LOAD, SIZES, COUNTS, reader),
+        lambda: relaylab.frontier(LOAD, SIZES, reader),
+        lambda: relaylab.advise(LOAD, reader=reader),
+    ):
+        with pytest.raises(relaylab.ConfigError, match="reader"):
+            ask()
+
+
+def test_a_grid_without_a_cell_is_refused() -> None:
+    for sizes, counts in (([], COUNTS), (SIZES, [])):
+        with pytest.raises(relaylab.ConfigError, match="or more"):
+            relaylab.sweep(LOAD, sizes, counts, READER)
