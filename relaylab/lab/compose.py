@@ -25,6 +25,7 @@ class Composer:
         self._pending = Newest(RECORDS_PER_FRAME)
         self._skipped = 0
         self._commits = False
+        self._marks: list[int] = []
         self._origin_ns: int | None = None
         self._want_all = True
         self._sent: Frame | None = None
@@ -150,8 +151,10 @@ class Composer:
         }
         if run.is_virtual and run.beside.code is not None:
             text["code"] = run.beside.code.message
+        marks = run.loss_marks()
+        if self._want_all or marks != self._marks:  # while a question hides what comes they grow
+            self._marks = text["marks"] = marks
         if self._want_all:
-            text["marks"] = run.loss_marks()
             text["duration_s"] = run.duration_s
         return text
 

@@ -9,6 +9,7 @@ _ORDER = (
     "frame",
     "theme",
     "cells",
+    "lettering",
     "pen",
     "grid",
     "rings",

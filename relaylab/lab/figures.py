@@ -11,7 +11,7 @@ import bokeh
 import numpy as np
 from bokeh.core.json_encoder import serialize_json
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, CustomJSTickFormatter, FixedTicker, Range1d
 from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
@@ -93,6 +93,10 @@ if (size >= 1e6) return short(tick / 1e6) + " M";
 if (size >= 1e3) return short(tick / 1e3) + " k";
 return short(tick);
 """
+
+_WHOLE: Final = 'return Number.isInteger(tick) ? String(tick) : "";'
+
+_VALUES: Final = {"occupancy": _WHOLE, "padding": _PERCENT}
 
 
 def bokeh_script() -> bytes:
@@ -192,9 +196,8 @@ def _item(name: str, lines: list[Line]) -> str:
         plot.add_layout(Span(name=mark, dimension="height", line_color=_GREY, visible=False))
     plot.xaxis.ticker = FixedTicker(ticks=list(_TICKS), name="x_ticker")
     plot.xaxis.formatter = CustomJSTickFormatter(code=_TIMES)
-    plot.yaxis.formatter = CustomJSTickFormatter(
-        code=_PERCENT if name == "padding" else _SHORT_NUMBERS
-    )
+    plot.yaxis.ticker = BasicTicker(desired_num_ticks=3)  # on a laptop more would overlap
+    plot.yaxis.formatter = CustomJSTickFormatter(code=_VALUES.get(name, _SHORT_NUMBERS))
     plot.xgrid.visible = False
     plot.axis.minor_tick_line_color = None
     return serialize_json(json_item(plot))

@@ -192,3 +192,64 @@ def test_the_map_is_drawn_as_svg_by_the_same_strokes(told, shape):
     assert patterns == {"hatched", "crossed"}
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert {"R", "W", "O", "CPU 0", "5 lost"} <= {text.split(" · ")[0] for text in texts if text}
+
+
+def test_words_of_a_cell_shorten_until_they_fit_into_it(told):
+    drawn = told("""
+      import { Cells } from "./cells.js";
+      import { Grid, cellWordings } from "./grid.js";
+      import { letterWidth } from "./lettering.js";
+      const cells = new Cells();
+      cells.resize(1, 6);
+      cells.subbufSize = 65536;
+      cells.state.set([3, 2, 2, 1, 0, 4]);
+      cells.fill.fill(65000);
+      const cpu = {
+        produced: 2, consumed: 0, lost: 2556828, flags: 4, refcount: 2, offset: 5, dataIndex: 2,
+      };
+      const found = { words: new Set(), over: [] };
+      const nothing = () => {};
+      for (let width = 900; width <= 2400; width += 50) {
+        const grid = new Grid();
+        grid.layout(cells, width);
+        grid.forget(cells);
+        const { left, cellW } = grid.geometry;
+        const letters = (text, x, middle, look) => {
+          if (look.anchor === "middle" || x < left) return;
+          const column = Math.floor((x - left) / cellW);
+          const edge = column < 6 ? left + (column + 1) * cellW : width;
+          if (x + letterWidth(text, look) > edge) found.over.push([text, width]);
+          if (column === 0) found.words.add(text);
+        };
+        const pen = { erase: nothing, rect: nothing, frame: nothing, letters };
+        grid.draw(pen, { cells, cpus: [cpu], selected: null, hinted: null });
+      }
+      const words = cellWordings(cells, 0).filter((one) => found.words.has(one));
+      console.log(JSON.stringify({ over: found.over, words }));
+    """)
+    assert drawn["over"] == []
+    assert len(drawn["words"]) > 1
+    assert drawn["words"][0] == "sub-buffer 0 · being read · 65,001 B"
+
+
+def test_marks_of_losses_are_shown_though_the_frame_that_told_them_was_not(told):
+    marks = told("""
+      const rects = [];
+      const pen = { fillRect: (x) => rects.push(Math.round(x)) };
+      const element = () => ({
+        style: {}, dataset: {}, options: [], clientWidth: 101, clientHeight: 20,
+        setAttribute() {}, getAttribute() {}, append() {}, replaceChildren() {},
+        addEventListener() {}, getContext: () => pen,
+      });
+      globalThis.document = { createElement: element, activeElement: null };
+      globalThis.getComputedStyle = () => ({ color: "red" });
+      const { Transport } = await import("./transport.js");
+      const transport = new Transport(() => {});
+      const frame = (text) => ({ status: "paused", flags: 4, nCpus: 1, tS: 0, text });
+      transport.take(frame({ n_events: 100, position: 0, marks: [10, 50] }));
+      const next = frame({ n_events: 100, position: 20 });
+      transport.take(next);
+      transport.paint(next);
+      console.log(JSON.stringify(rects));
+    """)
+    assert marks == [10, 50]

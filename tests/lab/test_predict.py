@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from relaylab.errors import ConfigError, RelayError
 from relaylab.lab import Workbench, presets
 from relaylab.lab.beginning import begin
+from relaylab.lab.compose import Composer
+from relaylab.lab.inspector import Inspector
 from relaylab.lab.loads import Bursts
+from relaylab.lab.moment import look
 from relaylab.lab.questions import ASKS, CELL, CPU, Question, read_question
 from relaylab.lab.scenario import VIRTUAL, Scenario
 from relaylab.lab.settings import ReaderModel, Settings
@@ -110,6 +113,23 @@ def test_nothing_ahead_is_shown_while_something_is_asked(opened):
     assert max(run.loss_marks()) > 150
     run.observe(None, None)
     assert run.history.all()[-1, 0] == pytest.approx(run.duration_s)
+
+
+def test_marks_of_losses_are_told_to_the_page_as_they_come_into_sight(opened):
+    run = opened(SHIPPED["The event lost at unfull"])
+    composer, inspector = Composer(), Inspector()
+    composer.start_run(True)
+
+    def told():
+        frame = composer.compose(run, look(run), inspector, {}, "paused")
+        return None if frame is None else frame.text.get("marks")
+
+    run.scrub(0)
+    assert told() == []
+    run.scrub(10)
+    assert told() is None, "nothing new"
+    reveal_all(run)
+    assert told() == run.loss_marks() != []
 
 
 def test_a_prediction_may_be_changed_and_only_the_last_counts(opened):

@@ -4,6 +4,7 @@
 
 import { OVERWRITTEN, STATE_COLOURS, STATE_LETTERS, STATE_NAMES, letterOn, standing } from "./cells.js";
 import { grouped, short } from "./dom.js";
+import { firstFitting, letterWidth } from "./lettering.js";
 
 const LETTER_FROM_PX = 14;
 const LABEL_PX = 62;
@@ -91,7 +92,7 @@ export class Grid {
       if (kind === 1) pen.rect(x, Math.max(top, Math.min(level - 1, top + cellH - 2)), w, Math.min(2, cellH), "ink"); // within the cell
       this.#letter(pen, kind, { x, w, top, level, used, reserved });
     }
-    if (w >= WORDS_W && cellH >= WORDS_H) this.#words(pen, cells, cell, x, top);
+    if (w >= WORDS_W && cellH >= WORDS_H) this.#words(pen, cells, cell, x, top, w);
     if (cells.isWatched(cell)) drawWatched(pen, x, top, w, cellH);
     if (marks & 2) pen.frame(x, top, w, cellH, "ink", Math.min(2, w / 3), [4, 3]);
     if (marks & 1) pen.frame(x, top, w, cellH, "ink", Math.min(3, w / 2));
@@ -116,13 +117,14 @@ export class Grid {
     pen.letters(STATE_LETTERS[kind], x + w / 2, middle, { size, weight: 600, anchor: "middle", isMono: true, fill });
   }
 
-  /** A large cell says what it is. @param {import("./pen.js").Pen} pen @param {import("./cells.js").Cells} cells @param {number} cell @param {number} x @param {number} top */
-  #words(pen, cells, cell, x, top) {
-    const kind = cells.kind(cell);
-    const text = `sub-buffer ${cell % cells.nSubbufs} · ${STATE_NAMES[kind]}${kind ? ` · ${grouped(cells.used(cell))} B` : ""}`;
-    const { cellW, scale } = this.geometry;
-    pen.rect(x + 4, top + 4, Math.min((text.length * 6.6 + 8) * scale, cellW - 12), 18 * scale, "page");
-    pen.letters(text, x + 8, top + 4 + 9 * scale, { size: 12 * scale, fill: "ink" });
+  /** A large cell says what it is, as much of it as has room. @param {import("./pen.js").Pen} pen @param {import("./cells.js").Cells} cells @param {number} cell @param {number} x @param {number} top @param {number} w */
+  #words(pen, cells, cell, x, top, w) {
+    const { scale } = this.geometry;
+    const letters = { size: 12 * scale };
+    const text = firstFitting(cellWordings(cells, cell), w - 16, letters);
+    if (!text) return;
+    pen.rect(x + 4, top + 4, letterWidth(text, letters) + 8, 18 * scale, "page");
+    pen.letters(text, x + 8, top + 4 + 9 * scale, { ...letters, fill: "ink" });
   }
 
   /** @param {import("./pen.js").Pen} pen @param {import("./map.js").Picture} picture @param {number} cpu */
@@ -133,9 +135,7 @@ export class Grid {
     const capacity = cells.nSubbufs;
     const { unread, flag, readers } = standing(counters, capacity);
     const isTall = cellH >= 32 * scale;
-    const loss = counters.lost ? `${isTall ? grouped(counters.lost) : short(counters.lost)} lost` : "no loss";
-    const open = readers && isTall ? ` · open ${readers}×` : "";
-    const key = `${unread} ${flag} ${loss}${open}`;
+    const key = `${unread} ${flag} ${counters.lost} ${readers}`;
     if (this.labels[cpu] === key) return;
     this.labels[cpu] = key;
     const top = cpu * rowH + gap / 2;
@@ -145,17 +145,22 @@ export class Grid {
     pen.erase(0, top, left - 4, cellH);
     pen.erase(x - 4, top, width - x + 4, cellH);
     pen.letters(`CPU ${cpu}`, 0, middle, { size, weight: 600, fill: "ink" });
+    const few = counters.lost ? `${short(counters.lost)} lost` : "no loss";
     const lossLook = { size, fill: counters.lost ? "lostText" : "muted", isMono: true };
     if (isTall) {
-      pen.letters(`${unread} of ${capacity} unread ${flag}`, x, middle - 9 * scale, { size, fill: "ink", isMono: true });
-      pen.letters(loss + open, x, middle + 9 * scale, lossLook);
+      const loss = counters.lost ? `${grouped(counters.lost)} lost` : few;
+      const full = readers ? [`${loss} · ${readers} reader${readers > 1 ? "s" : ""}`] : [];
+      const look = { size, fill: "ink", isMono: true };
+      const standings = [`${unread} of ${capacity} unread ${flag}`, `${unread}/${capacity} unread ${flag}`, `${unread}/${capacity} ${flag}`];
+      pen.letters(firstFitting(standings, width - x, look), x, middle - 9 * scale, look);
+      pen.letters(firstFitting([...full, loss, few], width - x, lossLook), x, middle + 9 * scale, lossLook);
       return;
     }
     const h = Math.min(8, cellH - 2);
     pen.rect(x, middle - h / 2, BAR_PX, h, "empty");
     pen.rect(x, middle - h / 2, (BAR_PX * unread) / capacity, h, flag === "FULL" ? "lost" : "ready");
     pen.letters(`${unread}/${capacity}`, x + BAR_PX + 6, middle, { size, fill: "ink", isMono: true });
-    pen.letters(loss, x + BAR_PX + 6 + size * 4.6, middle, lossLook);
+    pen.letters(few, x + BAR_PX + 6 + size * 4.6, middle, lossLook);
   }
 
   /** Which cell is there. @param {import("./cells.js").Cells} cells @param {number} x @param {number} y */
@@ -166,6 +171,19 @@ export class Grid {
     const isInside = subbuf >= 0 && subbuf < cells.nSubbufs && cpu >= 0 && cpu < cells.nCpus;
     return isInside ? { cpu, subbuf } : null;
   }
+}
+
+/** What a cell may say of itself, the longest first. @param {import("./cells.js").Cells} cells @param {number} cell */
+export function cellWordings(cells, cell) {
+  const kind = cells.kind(cell);
+  const number = cell % cells.nSubbufs;
+  const bytes = kind ? ` · ${grouped(cells.used(cell))} B` : "";
+  return [
+    `sub-buffer ${number} · ${STATE_NAMES[kind]}${bytes}`,
+    `${number} · ${STATE_NAMES[kind]}${bytes}`,
+    `${number} · ${STATE_NAMES[kind]}`,
+    `${number}`,
+  ];
 }
 
 /**

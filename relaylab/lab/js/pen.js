@@ -4,11 +4,11 @@
  * A fill is the name of a colour of the palette, of a pattern, or a CSS colour.
  */
 
+import { fontFamily, fontOf } from "./lettering.js";
+
 /** @typedef {{size: number, fill: string, weight?: number, anchor?: "start" | "middle" | "end", isMono?: boolean}} Lettering */
 /** @typedef {CanvasPen | SvgPen} Pen */
 
-const MONO = "ui-monospace, 'DejaVu Sans Mono', monospace";
-const SANS = "system-ui, sans-serif";
 const TILE = 6;
 /** Lines of a pattern's tile, and dots: padding rises, overwritten falls, reserved is dotted. @type {Record<string, {d: string, isDots?: boolean}>} */
 const PATTERNS = {
@@ -79,7 +79,7 @@ export class CanvasPen {
   /** @param {string} text @param {number} x @param {number} middle @param {Lettering} look */
   letters(text, x, middle, { size, fill, weight = 400, anchor = "start", isMono = false }) {
     const context = this.context;
-    context.font = `${weight} ${size}px ${isMono ? MONO : SANS}`;
+    context.font = fontOf({ size, weight, isMono });
     context.textAlign = anchor === "middle" ? "center" : anchor;
     context.textBaseline = "middle";
     context.fillStyle = this.#use(fill);
@@ -131,7 +131,7 @@ export class SvgPen {
 
   /** @param {string} text @param {number} x @param {number} middle @param {Lettering} look */
   letters(text, x, middle, { size, fill, weight = 400, anchor = "start", isMono = false }) {
-    const font = `font-family="${isMono ? MONO : SANS}" font-size="${rounded(size)}" font-weight="${weight}" text-anchor="${anchor}"`;
+    const font = `font-family="${fontFamily(isMono)}" font-size="${rounded(size)}" font-weight="${weight}" text-anchor="${anchor}"`;
     this.parts.push(`<text x="${rounded(x)}" y="${rounded(middle)}" dy="0.35em" ${font} fill="${this.#use(fill)}">${escaped(text)}</text>`);
   }
 

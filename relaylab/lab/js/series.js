@@ -256,6 +256,7 @@ export class Series {
     // Eight names and the capacity fit one line only if "CPU" is said once.
     loadLegend(legend, this.legend.occupancy, names.map((name, i) => (names.length > 2 && i ? name.replace("CPU ", "") : name)));
     legend?.classList.toggle("rl-dense", names.length > 2);
+    legend?.classList.toggle("rl-denser", names.length > 6);
     const key = (/** @type {string} */ style, /** @type {string} */ name) => make("span", {}, [make("i", { style }), name]);
     legend?.append(
       key("height: 10px; background: rgb(213 94 0 / 35%)", "full"),

@@ -35,6 +35,8 @@ export class Transport {
     this.count = 0;
     this.isVirtual = false;
     this.room = 0;
+    this.share = 0;
+    this.isMarked = true;
     /** @type {number[]} */
     this.marks = [];
     /** For whoever else has the focus. @type {Record<string, () => void>} */
@@ -78,9 +80,16 @@ export class Transport {
     });
   }
 
+  /** Not every frame is painted, and few tell the marks. @param {import("./frame.js").Frame} frame */
+  take(frame) {
+    if (!frame.text.marks) return;
+    this.marks = frame.text.marks;
+    this.isMarked = false;
+  }
+
   /** @param {import("./frame.js").Frame} frame */
   paint(frame) {
-    const { position = 0, n_events: count = 0, marks } = frame.text;
+    const { position = 0, n_events: count = 0 } = frame.text;
     this.isVirtual = (frame.flags & VIRTUAL) !== 0;
     const isOpen = frame.status !== "closed" && frame.status !== "error";
     // Not by what was painted last: Pause must be there the moment Play was pressed.
@@ -89,13 +98,12 @@ export class Transport {
     this.pause.setAttribute("aria-pressed", String(frame.status === "paused"));
     this.scrub.setAttribute("aria-disabled", String(!isOpen || !count));
     this.tools.paint(frame, isOpen);
-    if (marks || count !== this.count) {
-      this.marks = marks ?? this.marks;
+    if (!this.isMarked || count !== this.count) {
       this.count = count;
       this.#paintMarks();
     }
-    const share = count ? position / count : 0;
-    this.handle.style.transform = `translateX(${(share * this.room).toFixed(1)}px)`;
+    this.share = count ? position / count : 0;
+    this.#placeHandle();
     this.scrub.setAttribute("aria-valuemax", String(count));
     this.scrub.setAttribute("aria-valuenow", String(position));
     const after = frame.text.between ? "after event" : "event";
@@ -104,14 +112,24 @@ export class Transport {
     setText(this.where, this.isVirtual ? `${text}, ${(frame.tS * 1000).toFixed(3)} ms` : text);
   }
 
-  /** Measures the bar again. */
-  setRoom() {
-    this.room = this.scrub.clientWidth;
-    this.#paintMarks();
+  /** The bar is as wide as what stands beside it lets it be. @param {AbortSignal} signal */
+  watchRoom(signal) {
+    const resizing = new ResizeObserver(([entry]) => {
+      this.room = entry.contentRect.width;
+      this.#placeHandle();
+      this.#paintMarks();
+    });
+    resizing.observe(this.scrub);
+    signal.addEventListener("abort", () => resizing.disconnect());
+  }
+
+  #placeHandle() {
+    this.handle.style.transform = `translateX(${(this.share * this.room).toFixed(1)}px)`;
   }
 
   /** One line where a run of losses began. */
   #paintMarks() {
+    this.isMarked = true;
     const width = (this.ticks.width = Math.max(1, this.ticks.clientWidth));
     const height = (this.ticks.height = Math.max(1, this.ticks.clientHeight));
     const pen = this.ticks.getContext("2d");

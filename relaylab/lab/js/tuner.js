@@ -8,8 +8,9 @@ import { make, setText, shortBytes } from "./dom.js";
 
 const DROP_PIECE = 1 << 20;
 /** The upper end of each class of loss, and its look: light enough for black text in both themes. */
-const LOSS_CLASSES = [0, 0.001, 0.01, 0.05, 0.2, 1];
+const LOSS_CLASSES = [0, 0.001, 0.01, 0.05, 0.2, 0.5, 1];
 const ON_SCREEN_NAME = "on screen";
+const BEGIN_WORDS = "Choose a trace and press Sweep.";
 
 /**
  * @typedef {object} TunerState
@@ -65,9 +66,10 @@ export class Tuner {
     this.run = make("button", { type: "button", class: "rl-tuner-sweep" }, ["Sweep"]);
     this.stop = make("button", { type: "button", class: "rl-tuner-stop", disabled: "" }, ["Stop"]);
     this.bar = make("progress", { class: "rl-tuner-progress", max: "1", value: "0", "aria-label": "Sweep" });
-    this.said = make("p", { class: "rl-tuner-said", role: "status" }, ["Choose a trace and press Sweep."]);
+    this.said = make("p", { class: "rl-tuner-said", role: "status" }, [BEGIN_WORDS]);
     this.table = make("table", { class: "rl-heat", role: "grid", "aria-label": "Loss by sub-buffer size and number of sub-buffers; Enter plays a cell" });
     this.host = make("div", { class: "rl-plot rl-tuner-plot" });
+    this.views = make("div", { class: "rl-tuner-views", hidden: "" });
     this.advice = make("p", { class: "rl-tuner-advice" });
     this.tool = make("select", { class: "rl-tuner-tool", "aria-label": "Tool whose flags are shown" });
     this.flags = make("code", { class: "rl-tuner-flags" });
@@ -85,6 +87,17 @@ export class Tuner {
     };
     const group = (/** @type {string} */ name, /** @type {(Node | string)[]} */ children) =>
       make("div", { class: "rl-group", role: "group", "aria-label": name }, [make("span", { class: "rl-group-name" }, [name]), ...children]);
+    this.views.append(
+      make("figure", {}, [
+        make("figcaption", {}, [make("b", {}, ["Loss"]), make("span", { class: "rl-unit" }, [" by size and number; ◆ fewest that lose nothing, △ by the formula"])]),
+        this.table,
+        make("p", { class: "rl-unit" }, ["Click a cell, or Enter: the ring map plays that very run from its first loss on."]),
+      ]),
+      make("figure", {}, [
+        make("figcaption", {}, [make("b", {}, ["Memory against loss"]), make("span", { class: "rl-unit" }, [" all CPUs; ◆ least loss for the memory, △ by the formula, dashed its least"])]),
+        this.host,
+      ]),
+    );
     return make("section", { class: "rl-tuner", "aria-label": "Tuner" }, [
       make("div", { class: "rl-tuner-controls" }, [
         group("Trace", [this.trace, make("label", { class: "rl-tuner-drop" }, [make("span", {}, ["or drop one here"]), this.file])]),
@@ -94,17 +107,7 @@ export class Tuner {
         this.run, this.stop, this.bar,
       ]),
       this.said,
-      make("div", { class: "rl-tuner-views" }, [
-        make("figure", {}, [
-          make("figcaption", {}, [make("b", {}, ["Loss"]), make("span", { class: "rl-unit" }, [" by size and number of sub-buffers; ◆ fewest that lose nothing, △ what the formula says"])]),
-          this.table,
-          make("p", { class: "rl-unit" }, ["Click a cell, or Enter, and that very run is played in the ring map from its first loss on; > and < there go from loss to loss."]),
-        ]),
-        make("figure", {}, [
-          make("figcaption", {}, [make("b", {}, ["Memory against loss"]), make("span", { class: "rl-unit" }, [" all CPUs; ◆ the least loss a memory buys, △ the formula's shapes, dashed its least memory"])]),
-          this.host,
-        ]),
-      ]),
+      this.views,
       this.advice,
       make("p", { class: "rl-tuner-tools" }, [this.tool, this.flags]),
     ]);
@@ -187,6 +190,7 @@ export class Tuner {
     this.said.classList.toggle("rl-refused", state.status === "refused");
     if (state.traces && state.traces.join("\n") !== before.traces?.join("\n")) this.#list(state.traces, state.chosen);
     if (state.shown) this.#fill(state.shown);
+    this.views.hidden = !state.sizes;
     if (state.sizes) this.#paintTable();
     this.#paintPlot();
     setText(this.advice, state.advice ?? "");
@@ -196,7 +200,7 @@ export class Tuner {
   /** @param {TunerState} state */
   #words(state) {
     const progress = { running: state.of ? `, ${state.done} of ${state.of} shapes` : "", stopped: `. Stopped after ${state.done} of ${state.of} shapes.`, done: `, against ${state.of} shapes.` }[state.status] ?? "";
-    return `${state.said}${progress}`;
+    return `${state.said || BEGIN_WORDS}${progress}`;
   }
 
   /** @param {string[]} traces @param {string} [chosen] */
@@ -223,7 +227,7 @@ export class Tuner {
           role: "gridcell", tabindex: row === this.at.row && column === this.at.column ? "0" : "-1",
           "data-row": String(row), "data-column": String(column), "data-class": share === null ? "" : String(lossClass(share)),
           title: `${exactBytes(size)} × ${count}, ${exactBytes(memory[column]?.[row] ?? 0)} in all`,
-        }, [`${share === null ? "·" : lossText(share)}${marks}`]);
+        }, [`${share === null ? "·" : lossText(share)}${marks && ` ${marks}`}`]);
         if (isLeast) cell.classList.add("rl-least");
         if (share !== null) cell.dataset.loss = String(share);
         return cell;

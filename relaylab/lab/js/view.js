@@ -131,7 +131,12 @@ class View {
     this.request = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.later = undefined;
-    this.tuner = new Tuner((what, values, buffers) => this.command(what, values, buffers));
+    /** The open before the run that the tuner is asked to play. @type {number | null} */
+    this.playedAfter = null;
+    this.tuner = new Tuner((what, values, buffers) => {
+      if (what === "tuner_play") this.playedAfter = this.frame?.generation ?? 0;
+      this.command(what, values, buffers);
+    });
     this.places.tools.append(this.tuner.element);
     this.places.menu.append(this.tuner.button, this.wall.controls, this.wall.toggle);
     this.#build(el);
@@ -187,10 +192,10 @@ class View {
     this.map.element.addEventListener("keydown", (event) => this.#key(event), { signal });
     this.resizing = new ResizeObserver(([entry]) => {
       this.map.setRoom(Math.floor(entry.contentRect.width));
-      this.transport.setRoom();
       this.#repaint();
     });
     this.resizing.observe(this.mapBox);
+    this.transport.watchRoom(signal);
     this.watch = setInterval(() => this.#checkAlive(), 500);
     this.#findRoot();
     this.#loadSeries();
@@ -297,6 +302,7 @@ class View {
     this.map.cells.apply(frame);
     this.series.take(frame, everything);
     this.journal.take(frame, everything);
+    this.transport.take(frame);
     this.frame = frame;
     this.isDirty = this.isStale = this.mapText.isStale = true;
     this.#schedule();
@@ -330,6 +336,10 @@ class View {
     }
     this.paintedAt = now;
     if (this.isDirty || this.isMoved) this.map.paint(frame);
+    if (this.playedAfter !== null && frame.generation !== this.playedAfter) {
+      this.playedAfter = null;
+      this.mapBox.scrollIntoView({ block: "nearest" }); // below the tuner it may be off the screen
+    }
     this.mapText.paint(this.map.cells, frame, now);
     this.isMoved = false;
     this.totals.tell(frame);
