@@ -13,7 +13,10 @@ const LEAST_ROW_PX = 13;
 const BAR_PX = 48;
 /** From this size on a cell says in words what it is. */
 const WORDS_W = 150;
-const WORDS_H = 72;
+const WORDS_H = 80;
+const WORDS_PX = 24;
+/** How wide the sign of a reader that watches is in such a cell. */
+const EYE_PX = 36;
 
 export class Grid {
   constructor() {
@@ -92,10 +95,16 @@ export class Grid {
       if (kind === 1) pen.rect(x, Math.max(top, Math.min(level - 1, top + cellH - 2)), w, Math.min(2, cellH), "ink"); // within the cell
       this.#letter(pen, kind, { x, w, top, level, used, reserved });
     }
-    if (w >= WORDS_W && cellH >= WORDS_H) this.#words(pen, cells, cell, x, top, w);
+    if (this.#isBig(w)) this.#words(pen, cells, cell, x, top, w);
     if (cells.isWatched(cell)) drawWatched(pen, x, top, w, cellH);
     if (marks & 2) pen.frame(x, top, w, cellH, "ink", Math.min(2, w / 3), [4, 3]);
     if (marks & 1) pen.frame(x, top, w, cellH, "ink", Math.min(3, w / 2));
+  }
+
+  /** Whether a cell has room for words above its letter. @param {number} w */
+  #isBig(w) {
+    const { cellH, scale } = this.geometry;
+    return w >= WORDS_W && cellH >= WORDS_H * scale;
   }
 
   /**
@@ -106,11 +115,11 @@ export class Grid {
   #letter(pen, kind, { x, w, top, level, used, reserved }) {
     const { cellW, cellH, scale } = this.geometry;
     if (cellW < LETTER_FROM_PX || cellH < LETTER_FROM_PX) return;
-    const isBig = w >= WORDS_W && cellH >= WORDS_H;
+    const isBig = this.#isBig(w);
     const size = isBig ? 24 * scale : Math.min(15 * scale, Math.max(11, Math.min(cellW, cellH) * 0.45));
     const solid = used - reserved;
     const isOnFill = solid > cellH / 2 || (used > cellH / 2 && solid >= size);
-    const middle = isOnFill ? top + cellH - solid / 2 : used > cellH / 2 ? top + cellH - used / 2 : (top + level) / 2;
+    const middle = isOnFill ? top + cellH - solid / 2 : used > cellH / 2 ? top + cellH - used / 2 : ((isBig ? top + WORDS_PX * scale : top) + level) / 2;
     const isPatterned = (kind === OVERWRITTEN && isOnFill) || (!isOnFill && used > cellH / 2);
     if (isPatterned) pen.rect(x + w / 2 - size / 2, middle - size * 0.6, size, size * 1.2, isOnFill ? "overwritten" : "page");
     const fill = isOnFill ? letterOn(kind) : "ink";
@@ -121,10 +130,11 @@ export class Grid {
   #words(pen, cells, cell, x, top, w) {
     const { scale } = this.geometry;
     const letters = { size: 12 * scale };
-    const text = firstFitting(cellWordings(cells, cell), w - 16, letters);
+    const begin = cells.isWatched(cell) ? EYE_PX : 4; // behind the eye in the corner
+    const text = firstFitting(cellWordings(cells, cell), w - begin - 12, letters);
     if (!text) return;
-    pen.rect(x + 4, top + 4, letterWidth(text, letters) + 8, 18 * scale, "page");
-    pen.letters(text, x + 8, top + 4 + 9 * scale, { ...letters, fill: "ink" });
+    pen.rect(x + begin, top + 4, letterWidth(text, letters) + 8, 18 * scale, "page");
+    pen.letters(text, x + begin + 4, top + 4 + 9 * scale, { ...letters, fill: "ink" });
   }
 
   /** @param {import("./pen.js").Pen} pen @param {import("./map.js").Picture} picture @param {number} cpu */

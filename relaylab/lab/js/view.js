@@ -109,6 +109,7 @@ class View {
     this.predict = new Predict((what, values) => this.command(what, values), this.map);
     this.wall = new Wall(() => this.#look());
     this.caption = make("p", { class: "rl-caption" }, ["Waiting for the kernel."]);
+    this.captionOf = { generation: -1, width: 0 };
     this.spoken = make("p", { class: "rl-spoken", "aria-live": "polite" });
     this.status = make("span", { class: "rl-status", "data-status": "idle", role: "status" }, ["idle"]);
     this.busy = make("span", { class: "rl-busy" }, ["working…"]);
@@ -195,10 +196,19 @@ class View {
       this.#repaint();
     });
     this.resizing.observe(this.mapBox);
+    this.growing = new ResizeObserver(() => this.#keepCaptionHeight());
+    this.growing.observe(this.caption);
     this.transport.watchRoom(signal);
     this.watch = setInterval(() => this.#checkAlive(), 500);
     this.#findRoot();
     this.#loadSeries();
+  }
+
+  /** What is below must not jump with every caption: until the next open it stays as high as it was. */
+  #keepCaptionHeight() {
+    const { clientWidth: width, clientHeight: height } = this.caption;
+    this.caption.style.minHeight = width === this.captionOf.width && height ? `${height}px` : "";
+    this.captionOf.width = width;
   }
 
   /** The parent widget puts the view into its own element only after the view was made. */
@@ -377,6 +387,10 @@ class View {
     this.share.paint(frame);
     this.readerList.paint(frame.text.reader_rows ?? []);
     this.parts.classList.toggle("rl-attached", (frame.flags & ATTACHED) !== 0);
+    if (frame.generation !== this.captionOf.generation) {
+      this.captionOf.generation = frame.generation;
+      this.caption.style.minHeight = "";
+    }
     const caption = frame.text.caption ?? "";
     setText(this.caption, caption);
     // A screen reader gets it at a pace that can be listened to.
@@ -452,6 +466,7 @@ class View {
     this.command("goodbye");
     this.stop.abort();
     this.resizing?.disconnect();
+    this.growing?.disconnect();
     clearInterval(this.watch);
     clearTimeout(this.later);
     this.model.off("msg:custom", this.onMessage);
