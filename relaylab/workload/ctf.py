@@ -52,6 +52,7 @@ def read_ctf(directory: Path, events: Gathered, event_size: EventSize | None = N
     ConfigError
         babeltrace2 is not installed, or refuses the trace; says why in its words.
     """
+    directory = directory.absolute()  # a name that begins with "-" would be an option
     patience_s = _PATIENCE_S + stream_bytes(directory) / _INDEXED
     with babeltrace("-c", "sink.text.details", directory, patience_s=patience_s) as told:
         metadata = read_metadata(told.lines())
