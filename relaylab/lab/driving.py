@@ -192,11 +192,13 @@ class Driving:
         Raises
         ------
         ConfigError
-            There are as many as there may be.
+            There are as many as there may be, or it is no model.
         ResourceError, FileError
             It cannot be started.
         """
         wish = None
+        if not isinstance(model, ReaderModel | None):
+            raise ConfigError("model", passed=model, allowed="a relaylab.lab.ReaderModel, or None")
         if model is not None or not consumes or second_process:
             run = self._session.run
             model = model or (ReaderModel() if run is None else run.settings.reader)
@@ -204,7 +206,14 @@ class Driving:
         self._do("attach", wish=wish)
 
     def detach_reader(self, number: int | None = None) -> None:
-        """Take away the reader of that number, None: the one attached last."""
+        """Take away the reader of that number, None: the one attached last.
+
+        Raises
+        ------
+        ConfigError
+            `number` is no whole number.
+        """
+        number = None if number is None else _whole("number", number)
         self._do("detach", number=number)
 
     # What was recorded -------------------------------------------------------------------------

@@ -21,6 +21,7 @@ MOST_WRITTEN_OUT: Final = 20_000
 """Events that a scenario holds itself; more belong in a file."""
 
 _MOST_BURST_EVENTS: Final = 4_000_000
+_MOST_MADE: Final = 16_000_000
 _MOST_CPUS: Final = 64
 _MOST_SIZE: Final = 2**24
 """Bytes of an event: whoever opens a scenario of somebody else must not run out of memory."""
@@ -77,12 +78,22 @@ class Bursts:
         strict.whole("size[1]", sizes[1], low, _MOST_SIZE, "bytes")
         for cpu, share in enumerate(strict.items("shares", self.shares, _MOST_CPUS)):
             strict.number(f"shares[{cpu}]", share, 0, 1)
-        count = -(-self.duration_ns // self.every_ns) * self.events
-        strict.whole("events in all", count, 1, _MOST_BURST_EVENTS)
+        strict.whole("events of a CPU in all", self._events_of_a_cpu, 1, _MOST_BURST_EVENTS)
         object.__setattr__(self, "size", tuple(sizes))
         object.__setattr__(self, "shares", tuple(float(share) for share in self.shares))
 
+    @property
+    def _events_of_a_cpu(self) -> int:
+        return -(-self.duration_ns // self.every_ns) * self.events
+
     def make(self, n_cpus: int) -> Workload:
+        """
+        Raises
+        ------
+        ConfigError
+            More events than a page's machine should be asked to hold.
+        """
+        strict.whole("events in all", self._events_of_a_cpu * n_cpus, 1, _MOST_MADE)
         made = bursts(
             events=self.events,
             every=self.every_ns,

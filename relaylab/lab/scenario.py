@@ -12,11 +12,12 @@ import re
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any, Final, Self
 
 from relaylab.errors import ConfigError, FileError
 from relaylab.lab import strict
-from relaylab.lab.loads import Load, Trace, load_of, read_load, workload_of
+from relaylab.lab.loads import Bursts, Events, Load, Trace, load_of, read_load, workload_of
 from relaylab.lab.playing import checked_speed
 from relaylab.lab.questions import MOST as MOST_QUESTIONS
 from relaylab.lab.questions import Question, read_question
@@ -102,6 +103,8 @@ class Scenario:
     def __post_init__(self) -> None:
         if not strict.text("name", self.name, _LONGEST_NAME).strip():
             raise ConfigError("name", passed=self.name, allowed="a text that is not empty")
+        _of_kind("source", self.source, Bursts | Trace | Events, "Bursts, Trace or Events")
+        _of_kind("settings", self.settings, Settings, "Settings")
         strict.text("lesson", self.lesson, _LONGEST_LESSON)
         strict.text("group", self.group, _LONGEST_NAME)
         strict.choice("time", self.time, (LIVE, VIRTUAL))
@@ -119,6 +122,8 @@ class Scenario:
                 strict.whole(f"mark {name}", mark, 0, _MOST_POSITION, "moves")
         self._keep("marks", tuple(marks))
         questions = strict.items("questions", self.questions, MOST_QUESTIONS)
+        for question in questions:
+            _of_kind("question", question, Question, "a Question")
         self._keep("questions", tuple(questions))
         for before, after in itertools.pairwise(questions):
             if after.at < before.at:
@@ -154,6 +159,7 @@ class Scenario:
             No JSON, no scenario, of a newer version, or with a key or value that is not allowed:
             says which, what it is and what is allowed.
         """
+        _of_kind("scenario", text, str, "JSON as a str")
         try:
             if len(text) > _MOST_BYTES:
                 raise ValueError(f"it is longer than {_MOST_BYTES:,} characters")
@@ -173,7 +179,10 @@ class Scenario:
         ------
         FileError
             It cannot be written; what was there is still there.
+        ConfigError
+            This is no path.
         """
+        _of_kind("path", path, str | os.PathLike, "a str or a path")
         target = Path(path)
         beside = target.with_name(f".{target.name}.new")
         try:
@@ -226,6 +235,7 @@ class Scenario:
         ConfigError
             There is none in it, it is damaged, or as `from_json`.
         """
+        _of_kind("link", link, str, "a str")
         found = _IN_LINK.search(link.strip())
         if found is None:
             raise ConfigError(
@@ -380,6 +390,11 @@ def _read_settings(keys: strict.Keys) -> Settings:
         rules=rules,
         commit_delay=commit_delay,
     )
+
+
+def _of_kind(what: str, value: object, kind: type | UnionType, allowed: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(what, passed=value, allowed=allowed)
 
 
 def _speed(what: str, value: object, least: float, unit: str) -> float:

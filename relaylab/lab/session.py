@@ -4,6 +4,7 @@ Everything that changes the run happens on this thread. Whoever wants something,
 user's Python, puts a command in the queue; a future tells when it is done.
 """
 
+import contextlib
 import itertools
 import queue
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from relaylab.errors import RelayError
+from relaylab.errors import ClosedError, RelayError
 from relaylab.lab.caption import Caption
 from relaylab.lab.compose import Composer
 from relaylab.lab.flow import Flow
@@ -45,6 +46,7 @@ _VIEWS = {
     "show_code",
 }
 _MOVES = {"move", "scrub"}
+_NEW = "Make a new one with Workbench()."
 _ENTERING = "Virtual time: every event is gone through once, to find where losses begin."
 
 
@@ -76,7 +78,7 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
         self._serial = itertools.count(1)
         self._newest_open = 0
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
-        self._ending = False
+        self._ending = self._is_over = False
         self._flow = Flow()
         self._beat_at = 0.0
         self._is_unwatched = False
@@ -106,7 +108,7 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
         Returns
         -------
         Future
-            Done when the command was; carries what it raised.
+            Done when the command was; carries what it raised, ClosedError after `end`.
         """
         future: Future[Any] = Future()
         if command == "open":
@@ -114,6 +116,8 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
             if not arguments.get("only_if_open"):
                 self._newest_open = arguments["serial"]
         self._commands.put((command, arguments, future))
+        if self._is_over:
+            self._refuse_rest()
         return future
 
     def end(self, timeout: float = 30.0) -> None:
@@ -165,6 +169,13 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
     # The thread -------------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        try:
+            self._obey_and_look()
+        finally:
+            self._is_over = True
+            self._refuse_rest()
+
+    def _obey_and_look(self) -> None:
         next_look = time.monotonic()
         while not self._ending:
             try:
@@ -175,6 +186,13 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
                 next_look = max(next_look + 1 / pace, time.monotonic())
             else:
                 self._obey(command)
+
+    def _refuse_rest(self) -> None:
+        """Whoever waits for a command that nobody obeys any more must not wait in vain."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                _, _, future = self._commands.get_nowait()
+                future.set_exception(ClosedError("the workbench is closed", hint=_NEW))
 
     def _obey(self, command: "_Command") -> None:
         name, arguments, future = command

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from relaylab import units
 from relaylab.channel import arguments
 from relaylab.errors import ConfigError
@@ -40,11 +42,23 @@ class ReaderModel:
         For each sub-buffer, nanoseconds.
     bytes_per_s : float
         How fast it reads what is in one, bytes a second; infinity is as fast as it can.
+
+    Raises
+    ------
+    ConfigError
+        A time that is no whole number of nanoseconds up to 10 s, or a speed that is not above 0.
     """
 
     latency_ns: int = 0
     per_subbuf_ns: int = 0
     bytes_per_s: float = FULL_SPEED
+
+    def __post_init__(self) -> None:
+        _check_range("latency_ns", self.latency_ns, MAX_LATENCY_NS, "ns")
+        _check_range("per_subbuf_ns", self.per_subbuf_ns, MAX_LATENCY_NS, "ns")
+        if not is_above_0(self.bytes_per_s):
+            allowed = "bytes a second above 0; inf is as fast as it can"
+            raise ConfigError("bytes_per_s", passed=self.bytes_per_s, allowed=allowed)
 
     def __str__(self) -> str:
         parts = [f"{units.format_duration(self.latency_ns)} latency"]
@@ -99,6 +113,11 @@ class Settings:
         which commits nothing.
     rules : str
         "relayfs" of 2005, or "linux": those of today's kernel.
+
+    Raises
+    ------
+    ConfigError
+        A value of another type or out of range, or more than 1 GiB in all.
     """
 
     subbuf_size: int = 4096
@@ -117,6 +136,8 @@ class Settings:
             check_limits(name, getattr(self, name))
         _check_range("header", self.header, self.subbuf_size, "bytes, the sub-buffer's size")
         _check_range("commit_delay", self.commit_delay, MAX_LATENCY_NS, "ns")
+        if not isinstance(self.reader, ReaderModel):
+            raise ConfigError("reader", passed=self.reader, allowed="a relaylab.lab.ReaderModel")
         if self.rules not in RULES:
             raise ConfigError("rules", passed=self.rules, allowed=" or ".join(RULES))
         memory = self.subbuf_size * self.n_subbufs * self.n_cpus
@@ -144,18 +165,27 @@ def check_limits(name: str, value: int, what: str = "") -> None:
     Raises
     ------
     ConfigError
-        Less than 1, or more than the limit.
+        Less than 1, more than the limit, or no whole number.
     """
     most, unit = LIMITS[name]
-    if not 1 <= value <= most:
+    if not _is_whole(value) or not 1 <= value <= most:
         raise ConfigError(
             what or name, passed=value, allowed=f"1 .. {most} {unit}", hint="Change the input."
         )
 
 
 def _check_range(what: str, value: int, most: int, unit: str) -> None:
-    if not 0 <= value <= most:
+    if not _is_whole(value) or not 0 <= value <= most:
         raise ConfigError(what, passed=value, allowed=f"0 .. {most} {unit}")
+
+
+def is_above_0(value: object) -> bool:
+    """Whether it is a number above 0, maybe infinity."""
+    return isinstance(value, int | float | np.number) and bool(value > 0)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def parse_latency(text: str) -> int:

@@ -24,7 +24,8 @@ _WHY: Final = {
     "deliver": "sub-buffer {subbuf} of CPU {cpu} is delivered",
 }
 
-ALLOWED: Final = '"" for never, "loss", "full", "unfull" or "deliver", on one CPU as "deliver:3"'
+CONDITIONS: Final = '"loss", "full", "unfull" or "deliver", on one CPU as "deliver:3"'
+ALLOWED: Final = f'"" for never, {CONDITIONS}'
 
 
 @dataclass(frozen=True)

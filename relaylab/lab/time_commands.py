@@ -13,7 +13,7 @@ from relaylab.lab.marks import Mark, Marks
 from relaylab.lab.moment import look
 from relaylab.lab.playing import checked_speed
 from relaylab.lab.seek import Seek
-from relaylab.lab.stops import StopAt
+from relaylab.lab.stops import CONDITIONS, StopAt
 from relaylab.lab.virtual import VirtualRun
 
 _ENTERED: Final = "Virtual time now, from the first event on. "
@@ -213,7 +213,10 @@ class TimeCommands:
     def _do_run_until(self, what: str) -> bool:
         """Go on until a stop condition comes true; whether it did."""
         stop_at = StopAt.parse(what)
+        if stop_at == StopAt():
+            raise ConfigError("what to run until", passed=what, allowed=CONDITIONS)
         run = self._virtual_run()
+        _check_fits(stop_at, run)
         found = bool(run.run_until(stop_at))
         self._shown(run)
         return found
@@ -222,9 +225,8 @@ class TimeCommands:
         """Let playing and running stop at "loss", "full", "unfull", "deliver:3"; "" never."""
         stop_at = StopAt.parse(condition)
         run = self._run
-        if run is not None and not stop_at.fits(run.channel.n_cpus):
-            n_cpus = run.channel.n_cpus
-            raise ConfigError("CPU to stop at", passed=stop_at.cpu, allowed=f"0 .. {n_cpus - 1}")
+        if run is not None:
+            _check_fits(stop_at, run)
         self._stop_at = stop_at
         if run is not None and run.is_virtual:
             run.stop_at = stop_at
@@ -279,3 +281,9 @@ class TimeCommands:
         settings = dataclasses.replace(settings, rate=0.0)
         told = "" if virtual else "Live time again: the same sizes, a new channel."
         self._start(lambda: kind(settings, workload, name), told, virtual)
+
+
+def _check_fits(stop_at: StopAt, run: Any) -> None:
+    n_cpus = run.channel.n_cpus
+    if not stop_at.fits(n_cpus):
+        raise ConfigError("CPU to stop at", passed=stop_at.cpu, allowed=f"0 .. {n_cpus - 1}")

@@ -21,6 +21,7 @@ Send = Callable[[dict[str, Any]], None]
 ON_SCREEN: Final = "on screen"
 _TELL_EVERY_S: Final = 0.15
 _LARGEST_DROP: Final = 2**30
+_DROP_AGAIN: Final = "Drop it again."
 
 
 class Tuner:
@@ -44,6 +45,7 @@ class Tuner:
     ) -> None:
         self._send, self._on_screen, self._play = send, on_screen, play
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
         self._stop = threading.Event()  # of the newest sweep; each has one of its own
         self._is_over = False
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -84,16 +86,20 @@ class Tuner:
         Returns
         -------
         Shapes
+            All of them, or those that were done when the page stopped it or asked something else.
 
         Raises
         ------
         ConfigError
-            Nothing is on screen, or a size or number is not allowed.
+            Nothing is on screen, it is no tuning or no workload, or a size or number is not
+            allowed.
         ClosedError
             The workbench is closed.
         """
-        if self._is_over:
-            raise ClosedError("the workbench is closed", hint="Make another one.")
+        if not isinstance(tuning, Tuning):
+            raise ConfigError("tuning", passed=tuning, allowed="a relaylab.lab.Tuning")
+        if not isinstance(workload, Workload | None):
+            raise ConfigError("workload", passed=workload, allowed="a Workload, or None")
         answer: Future[Shapes] = Future()
         stop = self._replace()
 
@@ -109,27 +115,34 @@ class Tuner:
 
     def end(self) -> None:
         """Stop, and remove what was dropped."""
-        self._is_over = True
-        self._stop.set()
-        if self._thread is not None:
+        with self._lock:
+            self._is_over = True
+            self._stop.set()
             self._jobs.put(None)
+        if self._thread is not None:
             self._thread.join(10)
         if self._folder is not None:
             self._folder.cleanup()
 
     def _replace(self) -> threading.Event:
         """A newer question replaces the one being answered, and those that still wait."""
-        self._stop.set()
-        self._stop = threading.Event()
-        return self._stop
+        with self._lock:
+            self._stop.set()
+            self._stop = threading.Event()
+            return self._stop
 
     # The thread ---------------------------------------------------------------------------------
 
     def _queue(self, job: Callable[[], None]) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="relaylab-tuner", daemon=True)
-            self._thread.start()
-        self._jobs.put(job)
+        with self._lock:  # whoever waits for a job put after the end would wait in vain
+            if self._is_over:
+                raise ClosedError("the workbench is closed", hint="Make a new one with Workbench().")
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="relaylab-tuner", daemon=True
+                )
+                self._thread.start()
+            self._jobs.put(job)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -194,16 +207,23 @@ class Tuner:
     # Traces that were dropped -------------------------------------------------------------------
 
     def _keep(self, content: dict[str, Any], buffers: list[Any]) -> None:
-        """One piece of a file that was dropped into the page."""
-        name, at = Path(str(content["name"])).name, int(content["at"])
+        """One piece of a file that was dropped into the page, in the order of the pieces."""
+        name, at = str(content["name"]), int(content["at"])
+        if name in ("", "..", ON_SCREEN) or Path(name).name != name or "\0" in name:
+            raise ConfigError("name of the dropped trace", passed=name, allowed="a file's own name")
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="relaylab-trace-")
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="relaylab-trace-", ignore_cleanup_errors=True
+            )
+        path = Path(self._folder.name) / name
         piece = b"".join(bytes(part) for part in buffers)
         if at + len(piece) > _LARGEST_DROP:
             raise ConfigError(
                 "dropped trace", passed=name, allowed="up to 1 GiB", hint="Type its path instead."
             )
-        path = Path(self._folder.name) / name
+        self._drops.pop(name, None)  # until it is whole again
+        if at and (not path.exists() or path.stat().st_size != at):
+            raise ConfigError("dropped trace: a piece is missing", passed=name, hint=_DROP_AGAIN)
         with path.open("ab" if at else "wb") as file:
             file.write(piece)
         if content["last"]:
@@ -211,7 +231,7 @@ class Tuner:
             self._tell(traces=self._traces(), chosen=name, said=f"{name} is here. Press Sweep.")
 
     def _traces(self) -> list[str]:
-        return [ON_SCREEN, *self._bundled(), *self._drops]
+        return list(dict.fromkeys([ON_SCREEN, *self._bundled(), *self._drops]))
 
     @staticmethod
     def _bundled() -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import ipywidgets as widgets
 
 from relaylab import units
+from relaylab.channel.channel import Channel
 from relaylab.errors import ConfigError, RelayError
 from relaylab.lab import figures, presets
 from relaylab.lab.attached import AttachedChannel, AttachedRun
@@ -23,7 +24,7 @@ from relaylab.lab.predict import Outcome
 from relaylab.lab.questions import Question
 from relaylab.lab.scenario import LIVE, VIRTUAL, Scenario, scenario_of
 from relaylab.lab.session import Session
-from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings, exact_size
+from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings, exact_size, is_above_0
 from relaylab.lab.shapes import MOST_PLAYED, Shapes, Tuning
 from relaylab.lab.stepcode import StepCode
 from relaylab.lab.tuner import Tuner
@@ -278,12 +279,12 @@ class Workbench(Driving, widgets.VBox):
         Returns
         -------
         Shapes
-            Loss by shape, and what follows from it.
+            Loss by shape, and what follows from it; incomplete if the page stopped it.
 
         Raises
         ------
         ConfigError
-            Nothing is on screen, or the tuning is not allowed.
+            Nothing is on screen, or there is no such tuning or workload.
         ClosedError
             The workbench is closed.
         """
@@ -306,7 +307,7 @@ class Workbench(Driving, widgets.VBox):
         RelayError
             Time is live, or no channel is open.
         """
-        code: StepCode = self._session.do("code").result(_WAIT_S)
+        code: StepCode = self._do("code")
         return code
 
     def scenario(self, name: str | None = None, lesson: str | None = None) -> Scenario:
@@ -615,6 +616,8 @@ class Workbench(Driving, widgets.VBox):
         self._session.do("open", make=lambda: AttachedRun(channel), told=told).result(_WAIT_S)
 
     def _watch(self, channel: Any, workload: Workload | str | Path | None) -> None:
+        if not isinstance(channel, Channel):
+            raise ConfigError("channel", passed=channel, allowed="a Channel, or None")
         settings = Settings(
             subbuf_size=channel.subbuf_size,
             n_subbufs=channel.n_subbufs,
@@ -635,7 +638,7 @@ class Workbench(Driving, widgets.VBox):
         self._session.do("open", make=make, told=told).result(_WAIT_S)
 
     def _rate_of(self, speed: float, n_cpus: int) -> float:
-        if not speed > 0:
+        if not is_above_0(speed):
             raise ConfigError("speed", passed=speed, allowed="more than 0; inf is full speed")
         if speed == 1:
             return 0.0
@@ -671,4 +674,6 @@ def _first_presets(
         return []
     if isinstance(workload, Workload):
         return [presets.preset_of_workload(workload)]
+    if not isinstance(workload, str | os.PathLike):
+        raise ConfigError("workload", passed=workload, allowed="a Workload, or a trace's path")
     return [presets.preset_of_trace(Path(workload))]
