@@ -136,7 +136,9 @@ class Tuner:
     def _queue(self, job: Callable[[], None]) -> None:
         with self._lock:  # whoever waits for a job put after the end would wait in vain
             if self._is_over:
-                raise ClosedError("the workbench is closed", hint="Make a new one with Workbench().")
+                raise ClosedError(
+                    "the workbench is closed", hint="Make a new one with Workbench()."
+                )
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._work, name="relaylab-tuner", daemon=True

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from relaylab import units
+from relaylab.channel import arguments
 from relaylab.errors import ConfigError
 from relaylab.tuning.advice import Advice
+from relaylab.tuning.arrivals import arrivals_of
 from relaylab.tuning.demand import Demand
 from relaylab.tuning.reader import Reader
 from relaylab.tuning.reasons import why_no_buffer, why_this
@@ -74,12 +76,10 @@ def advise(
     ConfigError
         No events, or an argument out of range.
     """
-    if not len(load):
+    if not len(arrivals_of(load).t_ns):
         raise ConfigError("load", passed=load, allowed="at least one event")
     _check_margin(margin)
-    cpus = load.n_cpus if n_cpus is None else n_cpus
-    if type(cpus) is not int or not 1 <= cpus < 2**16:
-        raise ConfigError("n_cpus", passed=n_cpus, allowed="1 .. 65535")
+    cpus = load.n_cpus if n_cpus is None else arguments.integer("n_cpus", n_cpus, 1, 2**16 - 1)
     limit = None if memory_limit is None else units.parse_bytes(memory_limit, "memory_limit")
     allowed = RELAY if tool is None else tool_named(tool)
     asked_reader = _checked(ASSUMED_READER if reader is None else reader)

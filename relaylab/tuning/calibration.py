@@ -195,7 +195,7 @@ def calibrate(
     """
     table = _checked(measured)
     shapes = [
-        shape_of(int(size), int(n), False, rules, event_overhead, subbuf_header)
+        shape_of(_whole(size), _whole(n), False, rules, event_overhead, subbuf_header)
         for size, n in zip(table["subbuf_size"], table["n_subbufs"], strict=True)
     ]
     lost = table["loss_fraction"].to_numpy(float)
@@ -326,6 +326,11 @@ def _first_part(load: Workload) -> Workload:
     if n < 20_000:
         return load
     return Workload(load.t_ns[:n], load.cpu[:n], load.size[:n], load.n_cpus, load.name)
+
+
+def _whole(value: Any) -> Any:
+    """A column that has gaps elsewhere comes as floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _checked(measured: Any) -> pd.DataFrame:

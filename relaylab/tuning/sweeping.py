@@ -60,7 +60,8 @@ def sweep(
     load
         The workload.
     subbuf_sizes, n_subbufs
-        "64 KiB" or bytes, each; and numbers. Sizes times numbers of 4 GiB or more are left out.
+        "64 KiB" or bytes, each; and numbers. What is there twice is taken once; sizes times numbers
+        of 4 GiB or more are left out.
     reader, overwrite, rules, event_overhead, subbuf_header, flush_every
         As of `simulate`.
     executor
@@ -83,7 +84,8 @@ def sweep(
     """
     import xarray as xr
 
-    sizes, counts = sizes_of(subbuf_sizes), counts_of(n_subbufs)
+    sizes = list(dict.fromkeys(sizes_of(subbuf_sizes)))
+    counts = list(dict.fromkeys(counts_of(n_subbufs)))
     cells = sweep_cells(
         load,
         sizes,

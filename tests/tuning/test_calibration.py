@@ -47,8 +47,9 @@ def test_it_explains_what_it_was_not_shown_and_says_how_sure_it_is() -> None:
         pd.DataFrame({"subbuf_size": [4096], "n_subbufs": [2]}),
         pd.DataFrame({"subbuf_size": [], "n_subbufs": [], "loss_fraction": []}),
         pd.DataFrame({"subbuf_size": [4096], "n_subbufs": [2], "loss_fraction": [12.5]}),
+        pd.DataFrame({"subbuf_size": [4096], "n_subbufs": [2.5], "loss_fraction": [0.5]}),
     ],
-    ids=["no losses", "no rows", "percent"],
+    ids=["no losses", "no rows", "percent", "half a sub-buffer"],
 )
 def test_wrong_tables_are_told(table: pd.DataFrame) -> None:
     with pytest.raises(ConfigError, match="allowed"):

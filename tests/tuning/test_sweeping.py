@@ -47,6 +47,12 @@ def test_cells_of_4_gib_and_more_are_left_out() -> None:
     assert int(grid.lost.sel(subbuf_size=2**30, n_subbufs=2)) == 0
 
 
+def test_a_size_that_is_asked_for_twice_is_there_once() -> None:
+    grid = relaylab.sweep(LOAD, [512, 512], [2, 3, 2], READER)
+    assert dict(grid.sizes) == {"subbuf_size": 1, "n_subbufs": 2}
+    assert int(grid.lost.min()) >= 0
+
+
 def test_progress_is_told_after_each_cell() -> None:
     told: list[tuple[int, int]] = []
     relaylab.sweep(LOAD, SIZES, COUNTS, READER, progress=lambda *told_: told.append(told_))
