@@ -1,6 +1,7 @@
 """What a whole virtual run looks like, before it is played: curves, and where losses begin."""
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,8 @@ class Survey:
         return ends.astype(np.int64)
 
     def _pass(self, timeline: Timeline, ends: NDArray[np.int64]) -> list[NDArray[np.float64]]:
-        losing = [False] * timeline.settings.n_cpus
+        previous = _previous_of_each(timeline.cpu, timeline.settings.n_cpus)
+        lost_last = [-1] * timeline.settings.n_cpus
         buffers, n = timeline.channel.buffers, timeline.settings.n_subbufs
         peaks = np.zeros(len(timeline.channel.buffers), np.int64)
         width_s = max(self.duration_s / LENGTH, 1e-9)
@@ -94,11 +96,14 @@ class Survey:
                 told[0] = timeline.moves
                 self._found.extend((timeline.moves, timeline.now_ns))
             move = timeline.last
-            if move is not None and move.kind is MoveKind.EVENT:
-                was_lost = timeline.was_lost
-                if was_lost and not losing[move.cpu] and len(self.marks) < MOST_MARKS:
-                    self.marks.append(timeline.position)
-                losing[move.cpu] = was_lost
+            if move is None or move.kind is not MoveKind.EVENT or not timeline.was_lost:
+                return
+            event = timeline.position - 1
+            # Of events that are written and do no more nobody is told here.
+            goes_on = lost_last[move.cpu] == previous[event] >= 0
+            if not goes_on and len(self.marks) < MOST_MARKS:
+                self.marks.append(timeline.position)
+            lost_last[move.cpu] = event
 
         for i, end in enumerate(ends):
             timeline.forward(int(end), changed)
@@ -130,3 +135,12 @@ class Survey:
         """Those since the last call."""
         told, self._told = self._told, max(self._told, self._seen)
         return self.samples[told : self._seen]
+
+
+def _previous_of_each(cpus: Sequence[int], n_cpus: int) -> list[int]:
+    """For each event the one before it on the same CPU, -1 for none."""
+    last, previous = [-1] * n_cpus, []
+    for event, cpu in enumerate(cpus):
+        previous.append(last[cpu])
+        last[cpu] = event
+    return previous

@@ -132,6 +132,25 @@ def test_marks_of_losses_are_told_to_the_page_as_they_come_into_sight(opened):
     assert told() == run.loss_marks() != []
 
 
+@pytest.mark.parametrize("name", ["Slow reader fills the buffer", "The event lost at unfull"])
+def test_each_run_of_losses_has_one_mark_where_it_begins(opened, name):
+    run = opened(dataclasses.replace(SHIPPED[name], questions=()))
+    cpus, losing, begins = run.workload.cpu, set(), []
+    run.scrub(0)
+    lost = run.channel.stats.lost
+    for position in range(1, run.n_events + 1):
+        run.scrub(position)
+        cpu = int(cpus[position - 1])
+        if run.channel.stats.lost == lost:
+            losing.discard(cpu)
+        elif cpu not in losing:
+            begins.append(position)
+            losing.add(cpu)
+        lost = run.channel.stats.lost
+    assert len(begins) > 5
+    assert run.loss_marks() == begins
+
+
 def test_a_prediction_may_be_changed_and_only_the_last_counts(opened):
     run = opened(SHIPPED["The event lost at unfull"])
     quiz = run.quiz

@@ -102,8 +102,10 @@ export class Rings {
     const arc = (to - from) * (radius + hole) * 0.5;
     const size = Math.min(18, arc * 0.6, (radius - hole) * 0.45);
     if (size >= 9) {
-      const [x, y] = polar(cx, cy, (radius + hole) / 2, middle);
       const isOnFill = used > middle;
+      // Clear of the line at the write position.
+      const angle = kind !== 1 ? middle : isOnFill ? (from + used) / 2 : (used + to) / 2;
+      const [x, y] = polar(cx, cy, (radius + hole) / 2, angle);
       if (kind === OVERWRITTEN && isOnFill) pen.rect(x - size / 2, y - size * 0.6, size, size * 1.2, "overwritten");
       pen.letters(STATE_LETTERS[kind], x, y, { size, weight: 600, anchor: "middle", isMono: true, fill: isOnFill ? letterOn(kind) : "ink" });
     }
