@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from relaylab.errors import ConfigError, FileError
 from relaylab.lab import strict
-from relaylab.lab.loads import Bursts, Events, Load, Trace, load_of, read_load, workload_of
+from relaylab.lab.loads import Bursts, Events, Load, Trace, read_load, workload_of
 from relaylab.lab.playing import checked_speed
 from relaylab.lab.questions import MOST as MOST_QUESTIONS
 from relaylab.lab.questions import Question, read_question
@@ -348,11 +348,6 @@ def scenario_of(
     except TypeError:
         allowed = "a Scenario, a link or a path"
         raise ConfigError("scenario", passed=text, allowed=allowed) from None
-
-
-def load_for(workload: Workload | str | os.PathLike[str]) -> Load:
-    """The recipe of a user's own events, or of the trace at a path."""
-    return load_of(workload) if isinstance(workload, Workload) else Trace.of(Path(workload))
 
 
 def _read_settings(keys: strict.Keys) -> Settings:

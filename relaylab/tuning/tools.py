@@ -135,7 +135,20 @@ class Blktrace(Tool):
         return f"-b {shape.subbuf_size // KIB} -n {shape.n_subbufs}"
 
 
-class Stap(Tool):
+class PageTool(Tool):
+    """A tool whose sub-buffers are one page each."""
+
+    def sizes(self, least: int, most: int) -> list[int]:
+        return [PAGE] if least <= PAGE else []
+
+    def as_large_as(self, size: int, n: int, largest_event: int | None = None) -> Shape | None:
+        pieces = self._split(size, n, PAGE, largest_event)
+        if size == PAGE:
+            return self.round_up(size, n)
+        return self.round_up(PAGE, max(n, pieces)) if pieces else None
+
+
+class Stap(PageTool):
     """`-s` MB per CPU, 1 .. 4095; the sub-buffers are one page each and no option changes that.
 
     Sources: stap(1), and runtime/transport/transport.c of SystemTap 4.8.
@@ -146,20 +159,11 @@ class Stap(Tool):
     rule = "sub-buffers of one page, whole MB per CPU"
     _most = 4095
 
-    def sizes(self, least: int, most: int) -> list[int]:
-        return [PAGE] if least <= PAGE else []
-
     def round_up(self, size: int, n: int) -> Shape | None:
         megabytes = -(-n * PAGE // MIB)
         if size > PAGE or megabytes > self._most:
             return None
         return Shape(PAGE, megabytes * MIB // PAGE)
-
-    def as_large_as(self, size: int, n: int, largest_event: int | None = None) -> Shape | None:
-        pieces = self._split(size, n, PAGE, largest_event)
-        if size == PAGE:
-            return self.round_up(size, n)
-        return self.round_up(PAGE, max(n, pieces)) if pieces else None
 
     def spell(self, shape: Shape, overwrite: bool = False) -> str:
         return f"-s {shape.memory // MIB}"
@@ -231,7 +235,7 @@ class Perf(Tool):
         return f"-m {shape.memory // PAGE}" + (" --overwrite" if overwrite else "")
 
 
-class TraceCmd(Tool):
+class TraceCmd(PageTool):
     """`-b` KB per CPU: a ring of pages, each with a head of 16 bytes; 2 pages at least.
 
     An event has 4 bytes of head. The kernel makes as many pages as the KB need when each holds 4080
@@ -248,17 +252,8 @@ class TraceCmd(Tool):
     _usable = PAGE - 16
     _most_pages = 1 << 19
 
-    def sizes(self, least: int, most: int) -> list[int]:
-        return [PAGE] if least <= PAGE else []
-
     def round_up(self, size: int, n: int) -> Shape | None:
         return Shape(PAGE, max(n, 2)) if size <= PAGE and n <= self._most_pages else None
-
-    def as_large_as(self, size: int, n: int, largest_event: int | None = None) -> Shape | None:
-        pieces = self._split(size, n, PAGE, largest_event)
-        if size == PAGE:
-            return self.round_up(size, n)
-        return self.round_up(PAGE, max(n, pieces)) if pieces else None
 
     def spell(self, shape: Shape, overwrite: bool = False) -> str:
         # The least KB that give this many pages; a page is more than a KB, so some always do.
