@@ -17,15 +17,14 @@ from typing import Any
 from relaylab.errors import ClosedError, RelayError
 from relaylab.lab.caption import Caption
 from relaylab.lab.compose import Composer
-from relaylab.lab.flow import Flow
 from relaylab.lab.frame import encode
-from relaylab.lab.inspector import Inspector
 from relaylab.lab.lesson_commands import LessonCommands
 from relaylab.lab.moment import Moment, look
 from relaylab.lab.readers import Wish
 from relaylab.lab.record_commands import RecordCommands
 from relaylab.lab.stepcode import StepCode
 from relaylab.lab.time_commands import TimeCommands
+from relaylab.lab.view_commands import VIEW_COMMANDS, ViewCommands
 
 FRAMES_PER_S = 30
 UNWATCHED_LOOKS_PER_S = 5
@@ -33,24 +32,13 @@ BEAT_EVERY_S = 1.0
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
 
-_VIEWS = {
-    "hear",
-    "hello",
-    "goodbye",
-    "visible",
-    "painted",
-    "done",
-    "select",
-    "say",
-    "mark",
-    "show_code",
-}
+_VIEWS = {*VIEW_COMMANDS, "say", "mark"}
 _MOVES = {"move", "scrub"}
 _NEW = "Make a new one with Workbench()."
 _ENTERING = "Virtual time: every event is gone through once, to find where losses begin."
 
 
-class Session(TimeCommands, RecordCommands, LessonCommands):
+class Session(ViewCommands, TimeCommands, RecordCommands, LessonCommands):
     """Runs one workbench.
 
     Parameters
@@ -73,22 +61,17 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
         self._show_status, self._show_time = show_status, show_time
         self._status_shown = ""
         super().__init__()
-        self._done: dict[str, int] = {}
         self._wrong: dict[str, str] = {}
         self._serial = itertools.count(1)
         self._newest_open = 0
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._ending = self._is_over = False
-        self._flow = Flow()
         self._beat_at = 0.0
-        self._is_unwatched = False
         self._run: Any | None = None
         self._moment: Moment | None = None
         self._error = ""
         self._caption = Caption()
-        self._inspector = Inspector()
         self._virtual_caption = self._preface = ""
-        self._code_views: set[str] = set()
         self._composer = Composer()
         self._thread = threading.Thread(target=self._loop, name="relaylab-lab", daemon=True)
         self._thread.start()
@@ -295,60 +278,7 @@ class Session(TimeCommands, RecordCommands, LessonCommands):
             self._is_unwatched = True
             self._caption.hold("Paused because nobody looked.")
 
-    # Commands: views ----------------------------------------------------------------------------
-
-    def _do_hear(self, view: str) -> None:
-        if self._flow.hear(view, time.monotonic()):
-            self._welcome()
-
-    def _do_hello(self, view: str) -> None:
-        # Frames that are under way stay so: a page behind a slow server must not get even more.
-        self._flow.hear(view, time.monotonic())
-        self._welcome()
-
-    def _do_goodbye(self, view: str) -> None:
-        self._flow.goodbye(view)
-        self._done.pop(view, None)
-        self._do_show_code(view, False)
-
-    def _do_done(self, view: str, n: int) -> None:
-        """All that this view asked for up to its request `n` is done; the next frame says so."""
-        self._done[view] = max(n, self._done.get(view, 0))
-
-    def _do_visible(self, view: str, visible: bool) -> None:
-        self._flow.set_visible(view, visible, time.monotonic())
-        self._welcome()
-
-    def _do_painted(self, view: str, seq: int) -> None:
-        self._do_hear(view)
-        self._flow.painted(view, seq, time.monotonic())
-
-    def _welcome(self) -> None:
-        """A view that is new, or back, gets everything."""
-        self._composer.want_all()
-        run = self._run
-        if self._is_unwatched and run is not None and not run.is_over:
-            run.resume()
-            self._caption.say("Somebody looks again: playing on.", time.monotonic())
-        self._is_unwatched = False
-
-    def _do_select(self, cpu: int, subbuf: int, offset: int = 0) -> None:
-        run = self._run
-        # The view may not have seen yet that the channel is another, smaller one.
-        if run is not None and cpu < run.channel.n_cpus and subbuf < run.channel.n_subbufs:
-            self._inspector.select(cpu, subbuf, run, offset)
-            if offset == 0:  # else the inspector only turned a page
-                self._point(run, cpu, subbuf)
-
-    def _do_show_code(self, view: str, shown: bool) -> None:
-        """This view shows the code beside the ring, or no longer."""
-        (self._code_views.add if shown else self._code_views.discard)(view)
-        run = self._run
-        if run is None or not run.is_virtual or run.is_over:
-            return
-        run.beside.is_shown = bool(self._code_views)
-        if shown and not run.is_running:
-            run.code()
+    # Commands: what is shown ------------------------------------------------------------------
 
     def _do_code(self) -> StepCode:
         """What the last step ran."""
