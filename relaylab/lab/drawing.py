@@ -48,8 +48,10 @@ def draw(channel: Any, cpu: int = 0) -> str:
     produced, consumed = int(snapshot.subbufs_produced[cpu]), int(snapshot.subbufs_consumed[cpu])
     is_full, is_unfull = bool(snapshot.is_full[cpu]), bool(snapshot.unfull[cpu])
     current, offset = int(snapshot.data_index[cpu]), int(snapshot.offset[cpu])
-    # The last sub-buffer was produced, and there is no other to go on to yet.
-    stands = offset == size and current == (produced - 1) % n and (is_full or is_unfull)
+    # The last sub-buffer was produced, and there is no other to go on to yet; today's kernel sets
+    # the offset one beyond the end.
+    is_closed = offset > size or (offset == size and (is_full or is_unfull))
+    stands = is_closed and current == (produced - 1) % n
 
     cells = cells_of(snapshot, np.full(channel.n_cpus, -1), size, n)
     names = [_NAMES[CellState(state)] for state in cells.state[cpu * n : (cpu + 1) * n]]

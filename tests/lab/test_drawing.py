@@ -50,6 +50,17 @@ def test_a_full_buffer_and_one_that_waits_for_the_event_that_reopens_it(channel)
     assert [line[0] for line in body(channel)] == ["writing", "ready"]
 
 
+def test_a_sub_buffer_that_todays_kernel_closed_is_no_fuller_than_it_is():
+    with relayfs.RelayFS(n_cpus=2) as fs:
+        channel = relayfs.relay_open("cpu", None, 64, 2, False, None, fs=fs, rules="linux")
+        write(channel, 5)
+        assert channel.buffers[1].offset == 65
+        assert [line[0] for line in body(channel)] == ["ready", "full"]
+        channel.subbufs_consumed(1, 1)
+        assert [line[0] for line in body(channel)] == ["empty", "ready"]
+        assert "48 of 64 bytes, padding 16" in draw(channel, 1)
+
+
 def test_a_sub_buffer_that_is_written_though_the_buffer_counts_as_full_is_written(channel):
     write(channel, 5)
     channel.subbufs_consumed(1, 0)

@@ -55,10 +55,8 @@ def test_other_bytes_under_the_same_name_are_noticed():
     assert events.within("it", other, 0, used, (0, 400)) == [(0, 50, 0), (50, 8, 1), (58, 32, 2)]
 
 
-@pytest.fixture
-def run():
-    fs = relayfs.RelayFS(n_cpus=1)
-    chan = relayfs.relay_open("c", None, 1000, 4, False, None, fs=fs)
+def watched(fs, **options):
+    chan = relayfs.relay_open("c", None, 1000, 4, False, None, fs=fs, **options)
     nobody = np.zeros((0, 1), np.int64)
     return SimpleNamespace(
         channel=chan,
@@ -69,6 +67,23 @@ def run():
         watching=lambda: nobody,
         open_file=lambda cpu: fs.open_file(chan.buffers[cpu].path),
     )
+
+
+@pytest.fixture
+def run():
+    return watched(relayfs.RelayFS(n_cpus=1))
+
+
+def test_a_sub_buffer_that_todays_kernel_closed_has_no_more_bytes_than_its_size():
+    with relayfs.RelayFS(n_cpus=1) as fs:
+        run = watched(fs, rules="linux")
+        while run.channel.write(bytes(300), 0):
+            pass
+        inspector = Inspector()
+        inspector.select(0, 3, run)
+        numbers = inspector.numbers(look(run))
+        assert (numbers["used"], numbers["padding"]) == (1000, 100)
+        inspector.release()
 
 
 def test_the_inspector_reads_any_page_through_a_mapping(run):
