@@ -103,13 +103,29 @@ def describe(records: NDArray[np.void]) -> str:
         parts.append(f"the reader consumed {int(consumed['value'].sum())} sub-buffers")
         records = records[records["kind"] != Kind.CONSUMED][-2 * MOST_TOLD_SINGLY :]
     cpu_named = -1
-    for record in records:
-        part = _phrase(Kind(int(record["kind"])), int(record["subbuf"]), int(record["value"]))
+    for record, value in _with_runs_of_consumed_as_one(records):
+        part = _phrase(Kind(int(record["kind"])), int(record["subbuf"]), value)
         cpu = int(record["cpu"])
         parts.append(part if cpu == cpu_named else f"CPU {cpu} {part}")
         cpu_named = cpu
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _with_runs_of_consumed_as_one(records: NDArray[np.void]) -> list[tuple[Any, int]]:
+    """Records and their values; what a CPU had consumed in a row is one record."""
+    told: list[tuple[Any, int]] = []
+    for record in records:
+        value = int(record["value"])
+        last = told[-1][0] if told else None
+        is_same = last is not None and (last["kind"], last["cpu"]) == (
+            record["kind"],
+            record["cpu"],
+        )
+        if is_same and record["kind"] == Kind.CONSUMED:
+            value += told.pop()[1]
+        told.append((record, value))
+    return told
 
 
 def _phrase(kind: Kind, subbuf: int, value: int) -> str:

@@ -64,7 +64,8 @@ class Driving:
         Parameters
         ----------
         position : int, optional
-            Right after so many events of the workload.
+            Right after so many events of the workload. It gets no further than a preset's question,
+            which `predict` and `reveal` answer.
         t : float or str, optional
             Instead: a virtual time, "12.5 ms" or nanoseconds. All that happens up to it has
             happened.

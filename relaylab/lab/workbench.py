@@ -198,6 +198,11 @@ class Workbench(Driving, widgets.VBox):
         run = self._session.run
         return None if run is None else run.channel
 
+    def __repr__(self) -> str:
+        # A notebook shows the widget itself; this is for lists and plain terminals.
+        state = self._session.state()
+        return f"<Workbench {state['status']}, {state['mode']} time, on {self.channel!r}>"
+
     @property
     def state(self) -> dict[str, Any]:
         """What the page shows, as numbers, taken now."""
@@ -617,7 +622,12 @@ class Workbench(Driving, widgets.VBox):
 
     def _watch(self, channel: Any, workload: Workload | str | Path | None) -> None:
         if not isinstance(channel, Channel):
-            raise ConfigError("channel", passed=channel, allowed="a Channel, or None")
+            raise ConfigError(
+                "channel",
+                passed=channel,
+                allowed="a Channel of this process, as relay_open returns it",
+                hint="Workbench.attach(path) watches one of another process.",
+            )
         settings = Settings(
             subbuf_size=channel.subbuf_size,
             n_subbufs=channel.n_subbufs,

@@ -179,6 +179,21 @@ def test_a_link_opens_the_same_run_at_the_same_place_elsewhere(driver, own_demo,
     other.close()
 
 
+def test_no_text_of_a_dialog_is_cut_off_and_what_was_said_before_is_not_in_it(driver):
+    width = """() => {
+        const dialog = document.querySelector('dialog[open]');
+        return dialog.scrollWidth - dialog.clientWidth;
+    }"""
+    driver.choose("rl-preset", "Late commit")
+    share(driver)
+    assert driver.page.evaluate(width) <= 0
+    driver.page.wait_for_timeout(500)  # frames go on to be painted
+    assert text_of(driver, ".rl-share [role=status]") == ""
+    driver.page.locator(".rl-share > button").click()
+    driver.click("rl-help-button")
+    assert driver.page.evaluate(width) <= 0
+
+
 def test_a_damaged_link_shows_the_workbench_and_says_so(page, own_demo):
     driver = Driver(page)
     driver.open_demo(own_demo, "?scenario=eNpNUe1ugzA")

@@ -10,6 +10,7 @@ from relaylab import relayfs
 from relaylab.core.journal import Kind
 from relaylab.errors import ConfigError
 from relaylab.lab import Workbench
+from relaylab.lab.caption import describe
 from relaylab.lab.frame import RECORD, FrameFlag, decode
 from relaylab.lab.options import from_environment, to_environment
 from relaylab.lab.peaks import Peaks
@@ -476,3 +477,30 @@ def test_history_keeps_peaks_between_looks():
     nothing = np.array([0, 0])
     assert peaks.take(records, nothing, np.array([2, 0])).tolist() == [2, 0]
     assert peaks.take(records[:0], nothing, np.array([2, 0])).tolist() == [0, 0]
+
+
+def test_a_workbench_in_a_list_is_a_line(workbench):
+    wb = workbench(subbuf_size=512, n_subbufs=3)
+    wb.open(virtual=True)
+    assert repr(wb).startswith("<Workbench idle, virtual time, on <Channel 'cpu': 2 CPUs x 3 sub-")
+    wb.close()
+    assert repr(wb).startswith("<Workbench closed, ")
+
+
+@pytest.mark.parametrize("channel", [3, "cpu0", object])
+def test_what_is_no_channel_is_refused(channel):
+    with pytest.raises(ConfigError, match="relay_open returns"):
+        Workbench(channel)
+
+
+def test_what_a_cpu_had_consumed_in_a_row_is_told_as_one():
+    with relayfs.RelayFS(n_cpus=2) as fs:
+        chan = relayfs.relay_open("cpu", None, 16, 4, False, None, fs=fs)
+        for cpu in (0, 1):
+            for _ in range(4):
+                chan.write(b"16 bytes, all of", cpu=cpu)
+        chan.journal.read()
+        for cpu, count in ((0, 1), (0, 1), (1, 2)):
+            chan.subbufs_consumed(cpu, count)
+        told = describe(chan.journal.read())
+    assert told == "CPU 0 had 2 sub-buffers consumed, CPU 1 had 2 sub-buffers consumed."

@@ -40,6 +40,8 @@ export class Share {
     this.dialog.addEventListener("keydown", (event) => event.stopPropagation());
     this.suggested = { name: "", lesson: "" };
     this.isNamed = false;
+    this.caption = "";
+    this.captionBefore = "";
     this.name.addEventListener("input", () => { this.isNamed = true; });
     this.lesson.addEventListener("input", () => { this.isNamed = true; });
   }
@@ -47,13 +49,15 @@ export class Share {
   /** @param {import("./frame.js").Frame} frame */
   paint(frame) {
     this.suggested = { name: frame.text.workload ?? "", lesson: frame.text.lesson ?? "" };
-    if (this.dialog.open) setText(this.told, frame.text.caption ?? "");
+    this.caption = frame.text.caption ?? "";
+    if (this.dialog.open && this.caption !== this.captionBefore) setText(this.told, this.caption);
   }
 
   show() {
     this.link.value = "";
     this.copy.disabled = true;
     setText(this.told, "");
+    this.captionBefore = this.caption; // what was said before is not about sharing
     if (!this.isNamed) {
       this.name.value = this.suggested.name;
       this.lesson.value = this.suggested.lesson;
@@ -78,12 +82,13 @@ export class Share {
 
   async #copy() {
     this.link.select();
+    let isCopied = true;
     try {
       await navigator.clipboard.writeText(this.link.value);
     } catch {
-      document.execCommand("copy"); // a page that may not use the clipboard can still copy what is selected
+      isCopied = document.execCommand("copy"); // a page that may not use the clipboard can still copy what is selected
     }
-    setText(this.told, "The link is in the clipboard.");
+    setText(this.told, isCopied ? "The link is in the clipboard." : "The browser does not let the page copy. The link is selected: copy it with Ctrl-C.");
   }
 
   /** @param {string} what */
