@@ -75,63 +75,6 @@ def plain(text):
     return text.replace("\xa0", " ")
 
 
-def chosen(page):
-    return plain(page.locator(".rl-preset select").evaluate("menu => menu.selectedOptions[0].text"))
-
-
-def press_until(page, key, css, most=80):
-    """Press a key until the focus is on an element that matches."""
-    for _ in range(most):
-        if page.evaluate("css => document.activeElement?.matches(css)", css):
-            return
-        page.keyboard.press(key)
-    raise AssertionError(f"{key} does not lead to {css}")
-
-
-def test_keyboard_alone_chooses_a_preset_answers_all_its_questions_and_goes_on(driver):
-    page, name = driver.page, "The event lost at unfull"
-    page.locator("body").press("Tab")
-    press_until(page, "Tab", ".rl-preset select")
-    for _ in SHIPPED:
-        if chosen(page) == name:
-            break
-        page.keyboard.press("ArrowDown")
-    assert chosen(page) == name
-    driver.wait_until_done()
-    page.wait_for_function("!document.querySelector('.rl-predict').hidden")
-    assert page.locator(".rl-reveal").is_disabled()
-    press_until(page, "Shift+Tab", ".rl-predict input")
-    page.keyboard.type("0")
-    page.wait_for_function(
-        "document.querySelector('.rl-predict-said').textContent === 'Your answer: 0'"
-    )
-    page.keyboard.press("Backspace")
-    page.keyboard.type("1")
-    page.keyboard.press("Enter")
-    driver.wait_until_done()
-    assert "Right: 1" in text_of(driver, ".rl-verdict")
-    assert "unfull" in text_of(driver, ".rl-predict-result")
-    assert "Question 1 of 2, 1 of 1 right" in text_of(driver, ".rl-predict header")
-    assert driver.totals()["lost_unfull"] == 1
-    assert page.evaluate("document.activeElement.matches('.rl-go-on')")
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "document.querySelector('.rl-predict header').textContent.includes('2 of 2')"
-    )
-    driver.wait_for_status("paused")
-    driver.wait_until_done()
-    assert driver.position() == 33
-    page.wait_for_function("document.activeElement.matches('.rl-predict input')")
-    page.keyboard.type("50")
-    page.keyboard.press("Enter")
-    driver.wait_until_done()
-    assert "You said event 50; right is event 43" in text_of(driver, ".rl-verdict")
-    assert driver.position() == 43
-    page.keyboard.press("Enter")
-    driver.wait_until_done()
-    assert page.locator(".rl-predict").is_hidden()
-
-
 def test_a_question_about_a_cell_is_answered_on_the_map_and_hides_what_comes(driver):
     page = driver.page
     driver.choose("rl-preset", "Overwrite wraps")
