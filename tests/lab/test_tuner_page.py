@@ -129,7 +129,8 @@ def test_a_dropped_trace_is_swept(voila, tmp_path):
     voila.click("rl-tune")
     voila.page.locator(".rl-tuner-file").set_input_files(file)
     voila.page.wait_for_function("document.querySelector('.rl-tuner-trace').value === 'mine.csv'")
-    fill(voila, size_to="8 KiB", count_to="4", latency="30 ms", per_subbuf="0 us", speed="max")
+    fill(voila, size_from="4 KiB", size_to="8 KiB", count_from="2", count_to="4")
+    fill(voila, latency="30 ms", per_subbuf="0 us", speed="max", overhead="0", header="0")
     sweep(voila)
     expected = relaylab.simulate(load(file), 4096, 2, reader=relaylab.Reader(latency="30 ms"))
     assert loss(voila, "4 KiB", 2) == expected.loss_fraction > 0
