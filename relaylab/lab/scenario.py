@@ -16,19 +16,12 @@ from types import UnionType
 from typing import Any, Final, Self
 
 from relaylab.errors import ConfigError, FileError
-from relaylab.lab import strict
+from relaylab.lab import settings_json, strict
 from relaylab.lab.loads import Bursts, Events, Load, Trace, read_load, workload_of
 from relaylab.lab.playing import checked_speed
 from relaylab.lab.questions import MOST as MOST_QUESTIONS
 from relaylab.lab.questions import Question, read_question
-from relaylab.lab.settings import (
-    FULL_SPEED,
-    LIMITS,
-    MAX_LATENCY_NS,
-    RULES,
-    ReaderModel,
-    Settings,
-)
+from relaylab.lab.settings import Settings
 from relaylab.lab.stops import StopAt
 from relaylab.workload import Workload
 
@@ -257,7 +250,6 @@ class Scenario:
         object.__setattr__(self, name, value)
 
     def _to_dict(self) -> dict[str, Any]:
-        settings, reader = self.settings, self.settings.reader
         return {
             "is": _MAGIC,
             "version": VERSION,
@@ -265,23 +257,8 @@ class Scenario:
             "lesson": self.lesson,
             "group": self.group,
             "workload": self.source.to_dict(),
-            "channel": {
-                "subbuf_size": settings.subbuf_size,
-                "n_subbufs": settings.n_subbufs,
-                "n_cpus": settings.n_cpus,
-                "overwrite": settings.overwrite,
-                "header": settings.header,
-                "store_padding": settings.store_padding,
-                "rules": settings.rules,
-            },
-            "commit_delay_ns": settings.commit_delay,
-            "reader": {
-                "latency_ns": reader.latency_ns,
-                "per_subbuf_ns": reader.per_subbuf_ns,
-                "bytes_per_s": _finite(reader.bytes_per_s),
-            },
+            **settings_json.written(self.settings),
             "time": self.time,
-            "rate": _finite(settings.rate),
             "start": self.start,
             "moves": self.moves,
             "actions": [list(action) for action in self.actions],
@@ -304,7 +281,7 @@ class Scenario:
             lesson=keys.take("lesson", ""),
             group=keys.take("group", ""),
             source=read_load(keys.take("workload")),
-            settings=_read_settings(keys),
+            settings=settings_json.read(keys),
             time=keys.take("time", LIVE),
             start=keys.take("start", 0),
             moves=keys.take("moves", 0),
@@ -350,56 +327,9 @@ def scenario_of(
         raise ConfigError("scenario", passed=text, allowed=allowed) from None
 
 
-def _read_settings(keys: strict.Keys) -> Settings:
-    channel = strict.Keys("channel", keys.take("channel", {}))
-    plain = Settings()
-    sizes = {
-        name: strict.whole(name, channel.take(name, getattr(plain, name)), 1, most, unit)
-        for name, (most, unit) in LIMITS.items()
-    }
-    overwrite = strict.flag("overwrite", channel.take("overwrite", False))
-    most = sizes["subbuf_size"]
-    header = strict.whole("header", channel.take("header", 0), 0, most, "bytes")
-    store_padding = strict.flag("store_padding", channel.take("store_padding", False))
-    rules = strict.choice("rules", channel.take("rules", RULES[0]), RULES)
-    channel.end()
-    reader = strict.Keys("reader", keys.take("reader", {}))
-    speed = reader.take("bytes_per_s", "max")
-    model = ReaderModel(
-        strict.whole("latency_ns", reader.take("latency_ns", 0), 0, MAX_LATENCY_NS, "ns"),
-        strict.whole("per_subbuf_ns", reader.take("per_subbuf_ns", 0), 0, MAX_LATENCY_NS, "ns"),
-        _speed("bytes_per_s", speed, 1, "bytes a second"),
-    )
-    reader.end()
-    rate = _speed("rate", keys.take("rate", 0), 0, "events a second, 0 for the workload's own")
-    commit_delay = strict.whole(
-        "commit_delay_ns", keys.take("commit_delay_ns", 0), 0, MAX_LATENCY_NS, "ns"
-    )
-    return Settings(
-        **sizes,
-        overwrite=overwrite,
-        rate=rate,
-        reader=model,
-        header=header,
-        store_padding=store_padding,
-        rules=rules,
-        commit_delay=commit_delay,
-    )
-
-
 def _of_kind(what: str, value: object, kind: type | UnionType, allowed: str) -> None:
     if not isinstance(value, kind):
         raise ConfigError(what, passed=value, allowed=allowed)
-
-
-def _speed(what: str, value: object, least: float, unit: str) -> float:
-    if value == "max":
-        return FULL_SPEED
-    return strict.number(what, value, least, 1e18, unit + ', or "max"')
-
-
-def _finite(speed: float) -> float | str:
-    return "max" if speed == FULL_SPEED else speed
 
 
 def _action(i: int, value: object) -> tuple[int, int, str]:

@@ -59,6 +59,8 @@ class ReaderModel:
         if not is_above_0(self.bytes_per_s):
             allowed = "bytes a second above 0; inf is as fast as it can"
             raise ConfigError("bytes_per_s", passed=self.bytes_per_s, allowed=allowed)
+        _keep_as(self, int, "latency_ns", "per_subbuf_ns")
+        _keep_as(self, float, "bytes_per_s")
 
     def __str__(self) -> str:
         parts = [f"{units.format_duration(self.latency_ns)} latency"]
@@ -148,6 +150,7 @@ class Settings:
                 allowed=f"up to {units.format_bytes(MAX_MEMORY)} in the workbench",
                 hint="Make sub-buffers smaller or fewer.",
             )
+        _keep_as(self, int, *LIMITS, "header", "commit_delay")
 
 
 def check_limits(name: str, value: int, what: str = "") -> None:
@@ -182,6 +185,12 @@ def _check_range(what: str, value: int, most: int, unit: str) -> None:
 def is_above_0(value: object) -> bool:
     """Whether it is a number above 0, maybe infinity."""
     return isinstance(value, int | float | np.number) and bool(value > 0)
+
+
+def _keep_as(frozen: object, kind: type, *names: str) -> None:
+    """NumPy's numbers as Python's, which JSON knows."""
+    for name in names:
+        object.__setattr__(frozen, name, kind(getattr(frozen, name)))
 
 
 def _is_whole(value: object) -> bool:

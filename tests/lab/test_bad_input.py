@@ -4,6 +4,7 @@ import math
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from relaylab import ClosedError, ConfigError
@@ -77,6 +78,13 @@ def test_a_workbench_of_wrong_arguments_is_refused(arguments):
 def test_what_cannot_be_is_refused_where_it_is_made(make):
     with pytest.raises(ConfigError):
         make()
+
+
+def test_numbers_of_numpy_are_numbers():
+    reader = ReaderModel(latency_ns=np.int64(5), bytes_per_s=np.float32(1e6))
+    settings = Settings(np.int64(4096), np.uint32(4), reader=reader)
+    made = Scenario("x", Bursts(), settings)
+    assert Scenario.from_json(made.to_json()) == made
 
 
 def test_a_link_cannot_ask_for_more_events_than_a_machine_holds():
