@@ -419,7 +419,7 @@ class Workbench(Driving, widgets.VBox):
         controls.time_mode.observe(lambda _: self._change_time(), "value")
 
     def _take_message(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
-        """A message of the view, on any thread: puts commands; links and presets wait for an answer."""
+        """A message of the view, on any thread; only links and presets wait for an answer."""
         what = content.pop("do", "")
         view = content.pop("view", "")
         n = content.pop("n", 0)
