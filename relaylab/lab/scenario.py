@@ -202,8 +202,6 @@ class Scenario:
         except UnicodeDecodeError as error:
             raise ConfigError("not a scenario: no text", passed=str(path)) from error
         except OSError as error:
-            if "://" in str(path):  # pathlib would have made one slash of two
-                return cls.from_link(str(path))  # which says what a link has
             raise _file_error("the scenario cannot be read", source, error) from error
         made = cls.from_json(text)
         if isinstance(made.source, Trace):
@@ -302,8 +300,8 @@ _AGAIN: Final = "Copy the whole link again."
 
 
 def is_link(text: str) -> bool:
-    """Whether this has a scenario in it, rather than being the path of one."""
-    return _IN_LINK.search(text.strip()) is not None
+    """Whether this is a link, though one without a scenario, rather than the path of a file."""
+    return "://" in text or _IN_LINK.search(text.strip()) is not None
 
 
 def scenario_of(

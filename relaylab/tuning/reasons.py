@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 from relaylab import units
+from relaylab.tuning.demand import Demand
 from relaylab.tuning.search import Choice, Search
 from relaylab.tuning.steady import Steady
 from relaylab.tuning.tools import Shape
+
+_WAITS = 10  # of the reader, that a trace should last; fewer are no sample
 
 
 def why_this(search: Search, best: Choice, least: Shape, n_cpus: int, n_sizes: int) -> str:
@@ -22,6 +25,7 @@ def why_this(search: Search, best: Choice, least: Shape, n_cpus: int, n_sizes: i
     steady = search.demand.steady(best.shape.subbuf_size)
     parts.append(formula_says(steady, best.memory, search.demand.smallest_size))
     parts.append(f"Computed for this reader: {search.demand.reader!r}.")
+    parts.append(_short(search.demand))
     return " ".join(part for part in parts if part)
 
 
@@ -37,7 +41,21 @@ def why_no_buffer(search: Search) -> str:
         f"{units.format_bytes(size)}. If it goes on as in this trace, a larger buffer only loses "
         f"later: this trace alone would need {units.format_bytes(demand.largest_size)} per CPU. "
         "Make the reader faster (a reader per CPU, a faster disk, less work for each sub-buffer), "
-        f"or record fewer events. It was: {demand.reader!r}."
+        f"or record fewer events. It was: {demand.reader!r}. {_short(demand)}"
+    ).rstrip()
+
+
+def _short(demand: Demand) -> str:
+    """That the trace is too short for a reader that waits that long."""
+    reader = demand.reader
+    wait = max(reader.latency_ns, reader.period_ns, reader.sleep_ns)
+    duration = demand.load.duration_ns
+    if duration >= _WAITS * wait:
+        return ""
+    return (
+        f"Beware: the trace lasts {units.format_duration(duration)}, and this reader waits up to "
+        f"{units.format_duration(wait)} at a time. Record at least {_WAITS} times that long before "
+        "you rely on it."
     )
 
 

@@ -127,8 +127,8 @@ def _row(
             "time goes backwards",
             passed=str(row[0]),
             allowed=f"{last_t} or later",
-            hint='Sort the file by timestamp_ns, or leave out what is late: errors="skip", on the '
-            "command line --skip-damaged.",
+            hint='Sort the file by timestamp_ns, or leave out what is late: errors="skip", or '
+            "--skip-damaged of relaylab advise, sweep and replay.",
         )
         return None
     return row

@@ -12,8 +12,8 @@ from relaylab.workload.trace import Workload
 
 _MOST_PARTS: Final = 4096
 _SKIP: Final = (
-    'Mend the file, or leave out what is damaged: errors="skip", on the command line '
-    "--skip-damaged."
+    'Mend the file, or leave out what is damaged: errors="skip", or --skip-damaged of '
+    "relaylab advise, sweep and replay."
 )
 
 

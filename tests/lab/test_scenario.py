@@ -17,7 +17,7 @@ from relaylab.lab import Workbench, presets
 from relaylab.lab.beginning import as_scenario, begin
 from relaylab.lab.loads import Bursts, Events, Trace, fingerprint, load_of, workload_of
 from relaylab.lab.questions import ASKS, Question
-from relaylab.lab.scenario import ACTIONS, Scenario
+from relaylab.lab.scenario import ACTIONS, Scenario, scenario_of
 from relaylab.lab.settings import FULL_SPEED, ReaderModel, Settings
 from relaylab.workload import Workload
 
@@ -412,3 +412,9 @@ def test_the_session_as_json_is_a_scenario(workbench):
     (buffers,) = [buffers for content, buffers in sent if content["kind"] == "file"]
     assert Scenario.from_json(bytes(buffers[0]).decode()) == wb.scenario()
     assert wb.scenario().actions == ((7, 0, "flush"),)
+
+
+def test_an_address_without_a_scenario_is_no_path():
+    for address in ("http://localhost:8866/", "http://localhost:8866/?wall=1"):
+        with pytest.raises(ConfigError, match="no scenario in this link"):
+            scenario_of(address)

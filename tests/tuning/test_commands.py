@@ -72,6 +72,14 @@ def test_a_trace_that_is_cut_off_can_be_used_up_to_there(
     assert "1 skipped" in out(capsys, "advise", str(path), "--skip-damaged").splitlines()[-1]
 
 
+def test_a_trace_that_is_too_short_for_the_reader_is_said_to_be(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for latency, is_short in (("10 ms", False), ("250 ms", True)):
+        told = json.loads(out(capsys, "advise", "--reader-latency", latency, "--json"))
+        assert ("Beware: the trace lasts 1.98 s" in told["reason"]) is is_short
+
+
 def test_a_trace_can_come_from_a_pipe() -> None:
     table = "timestamp_ns,cpu,size\n" + "".join(f"{i * 10**6},0,64\n" for i in range(100))
     command = [sys.executable, "-m", "relaylab", "advise", "-"]
