@@ -1,4 +1,4 @@
-"""The keyboard alone suffices for a lesson."""
+"""The keyboard alone: it suffices for a lesson, and nothing but the workbench hears it."""
 
 import json
 
@@ -10,6 +10,8 @@ from relaylab.lab import presets
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 LESSON = "The event lost at unfull"
+EDITS_OF_CELLS = "ddabxmyvz"
+"""What these do in JupyterLab's command mode: delete, insert, cut, change, paste and undo."""
 
 
 def press_until(page, key, css, most=150):
@@ -101,3 +103,46 @@ def test_the_keyboard_alone_suffices_for_a_whole_lesson(page, demo):
     press_until(page, "Tab", ".rl-close")
     page.keyboard.press("Enter")
     driver.wait_for_status("closed")
+
+
+def cells_of(page):
+    """Kind and text of each cell of the notebook."""
+    return page.locator(".jp-Notebook .jp-Cell").evaluate_all(
+        "cells => cells.map((cell) => [cell.className.includes('jp-CodeCell'),"
+        " cell.querySelector('.cm-content, .jp-RenderedMarkdown').textContent])"
+    )
+
+
+def test_no_key_reaches_jupyterlabs_command_mode(page, jupyterlab):
+    driver = Driver(page)
+    driver.open_lab(jupyterlab)
+    driver.choose("rl-preset", "Slow reader fills")
+    page.locator(".rl-code").wait_for()
+    driver.click("rl-tune")
+    driver.click("rl-tuner-sweep")
+    page.locator(".rl-tuner[data-status=done]").wait_for()
+    driver.press("rl-map", "ArrowRight")
+    page.locator(".rl-hex").wait_for()
+    before = cells_of(page)
+    for css in (
+        ".rl-map",
+        ".rl-scrub",
+        ".rl-code-body",
+        ".rl-journal tbody tr[tabindex]",
+        ".rl-hex",
+        ".rl-heat td[tabindex='0']",
+        ".rl-tuner-sweep",
+        ".rl-reader-where select",
+        ".rl-overwrite input",
+        "button.rl-flush",
+    ):
+        page.locator(f".rl-workbench {css}").first.focus()
+        assert page.evaluate("css => document.activeElement.matches(css)", css), css
+        page.keyboard.type(EDITS_OF_CELLS)
+        assert cells_of(page) == before, css
+    # Its keys are at hand where the workbench has not the focus.
+    page.locator(".jp-Notebook").first.click(position={"x": 5, "y": 5})
+    page.keyboard.press("b")
+    page.wait_for_function(
+        "n => document.querySelectorAll('.jp-Notebook .jp-Cell').length > n", arg=len(before)
+    )
