@@ -41,7 +41,8 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="begin with this preset of the menu; a part of its name suffices",
+        help="begin with this preset of the menu; a part of its name suffices, and "
+        "an unknown one is answered with all names",
     )
     parser.add_argument(
         "--scenario", metavar="FILE", help="begin with a scenario that was saved, or a link to one"

@@ -184,3 +184,17 @@ def test_the_command_says_what_is_wrong(
     assert out == ""
     assert err.startswith("relaylab doctor: ")
     assert "Traceback" not in err
+
+
+def test_lttng_is_told_the_domain_that_the_text_tells() -> None:
+    lost = "[warning] Tracer discarded 5321 events between [1] and [2]"
+    told = "# lttng enable-channel --kernel --num-subbuf=4 chan\n" + lost
+    for text, domain, other in (
+        (told, "--kernel", "--userspace"),
+        (lost, "--userspace", "--kernel"),
+    ):
+        found = relaylab.doctor(text)
+        for command in (found.next_command, found.record_command):
+            assert domain in command
+            assert other not in command
+        assert ("in place of" in found.where) is (text is lost)

@@ -31,8 +31,8 @@ _KERNEL = re.compile(
 _OVERRUN = re.compile(rf"records\s+written,\s+({COUNT})\s+records\s+overrun", re.I)
 _RECORD = (
     "lttng create big\n"
-    "lttng enable-channel --userspace --subbuf-size=4M --num-subbuf=16 roomy\n"
-    "lttng enable-event --userspace --channel=roomy 'YOUR:*'\n"
+    "lttng enable-channel {domain} --subbuf-size=4M --num-subbuf=16 roomy\n"
+    "lttng enable-event {domain} --channel=roomy {events}\n"
     "lttng start; RUN IT; lttng destroy\n"
     "relaylab advise ~/lttng-traces/big-* --tool lttng"
 )
@@ -103,7 +103,7 @@ def _discarded(text: str, tally: _Tally) -> Finding:
         lost=tally.lost if tally.is_known else None,
         unit="events",
         share=None,
-        where="in the traced process or the kernel: the channel's ring of sub-buffers, one per CPU",
+        where=_where(text),
         meaning="The channel is in discard mode. When these events came, all sub-buffers of their "
         "CPU were waiting for the consumer daemon, so the tracer discarded them: the newest are "
         "missing, everything before is there." + tally.places
@@ -141,7 +141,7 @@ def _discarded(text: str, tally: _Tally) -> Finding:
         if tally.is_loss
         else (),
         next_command=_enable(text, size, more) if tally.is_loss else "",
-        record_command=_RECORD,
+        record_command=_record(text),
         message=one_line(tally.messages[0][0]),
         at=tally.messages[0].start(),
     )
@@ -156,7 +156,7 @@ def _overwritten(text: str, tally: _Tally) -> Finding:
         lost=tally.lost if tally.is_known else None,
         unit=tally.unit,
         share=None,
-        where="in the traced process or the kernel: the channel's ring of sub-buffers, one per CPU",
+        where=_where(text),
         meaning="The channel is in overwrite mode: the tracer took the oldest unread sub-buffers "
         "(a packet is one of them) for new events. The newest events are there, the history before "
         "them is not. For a flight recorder that is as intended; otherwise use discard mode with "
@@ -170,7 +170,7 @@ def _overwritten(text: str, tally: _Tally) -> Finding:
         if tally.is_loss
         else (),
         next_command=_enable(text, size, more, " --overwrite") if tally.is_loss else "",
-        record_command=_RECORD,
+        record_command=_record(text),
         message=one_line(tally.messages[0][0]),
         at=tally.messages[0].start(),
     )
@@ -193,6 +193,28 @@ def _binary(size: str) -> str:
 
 def _is_kernel(text: str) -> bool:
     return re.search(r"--kernel|Domain:\s*(?:Linux\s+)?kernel|/kernel\b", text, re.I) is not None
+
+
+def _is_userspace(text: str) -> bool:
+    return re.search(r"--userspace|Domain:\s*User\s*space|/ust\b", text, re.I) is not None
+
+
+def _where(text: str) -> str:
+    ring = "the channel's ring of sub-buffers, one per CPU"
+    if _is_kernel(text):
+        return f"in the kernel: {ring}"
+    if _is_userspace(text):
+        return f"in the traced process: {ring}"
+    return (
+        f"in the traced process or the kernel: {ring}. The text does not tell which; for events of "
+        "the kernel put --kernel in place of --userspace below"
+    )
+
+
+def _record(text: str) -> str:
+    if _is_kernel(text):
+        return _RECORD.format(domain="--kernel", events="YOUR_EVENTS")
+    return _RECORD.format(domain="--userspace", events="'YOUR:*'")
 
 
 def _enable(text: str, size: int, n: int, mode: str = "") -> str:
