@@ -236,11 +236,10 @@ def test_what_is_written_is_read_back_exactly_across_chunks(
 
 def test_a_file_without_line_ends_is_refused_without_reading_it_whole(tmp_path: Path) -> None:
     path = tmp_path / "zeros.gz"
-    path.write_bytes(gzip.compress(bytes(64 << 20), 1))
-    start = time.perf_counter()
+    packed = gzip.compress(bytes(64 << 20), 1)
+    path.write_bytes(packed[: len(packed) // 2])  # who reads on finds that it is cut
     with pytest.raises(ConfigError, match="line 1: longer than"):
         workload.load(path)
-    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize(
