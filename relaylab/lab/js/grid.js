@@ -159,7 +159,7 @@ export class Grid {
     const lossLook = { size, fill: counters.lost ? "lostText" : "muted", isMono: true };
     if (isTall) {
       const loss = counters.lost ? `${grouped(counters.lost)} lost` : few;
-      const full = readers ? [`${loss} · ${readers} open file${readers > 1 ? "s" : ""}`, `${loss} · open ${readers}×`] : [];
+      const full = readers ? [`${loss} · open ${readers}×`] : [];
       const look = { size, fill: "ink", isMono: true };
       const standings = [`${unread} of ${capacity} unread ${flag}`, `${unread}/${capacity} unread ${flag}`, `${unread}/${capacity} ${flag}`];
       pen.letters(firstFitting(standings, width - x, look), x, middle - 9 * scale, look);
