@@ -374,3 +374,10 @@ def test_ten_gigabytes_of_zeros_end_at_once_and_in_little_memory(
         assert (len(load), load.skipped) == (1, 1)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
     assert time.process_time() - start < 30  # the first text compiles
+
+
+def test_bytes_that_are_no_text_are_not_thrown_at_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "noise"
+    path.write_bytes(bytes(range(128, 256)) * 8)
+    with pytest.raises(ConfigError, match=r"got 'bytes that are no text'.*perf script"):
+        workload.load(path)

@@ -29,12 +29,15 @@ def find_columns(
     found = {column: _find(column, lower, file) for column in COLUMNS}
     missing = [column for column, at in found.items() if at < 0]
     shown = ",".join(names)[:80]
+    if "\ufffd" in shown:  # decoded with replacements
+        shown = "bytes that are no text"
     if missing == ["size"]:
         if event_size is None:
             raise ConfigError(
                 f"{file} has no column size",
                 passed=shown,
-                hint="Say with event_size how many bytes each event has.",
+                hint="Say with event_size how many bytes each event has: event_size=64, on the "
+                "command line --event-size 64.",
             )
         if not isinstance(event_size, int):
             raise ConfigError(
@@ -45,7 +48,8 @@ def find_columns(
         raise ConfigError(
             f"{file} is no trace that relaylab can read: no column {', '.join(missing)}",
             passed=shown,
-            allowed=f"a table with the columns {', '.join(COLUMNS)}, or what a tracer wrote",
+            allowed=f"a table with the columns {', '.join(COLUMNS)}, or what blktrace, "
+            "LTTng (its directory), babeltrace2, perf script, trace-cmd report or blkparse wrote",
         )
     return tuple(found.values())
 
