@@ -135,6 +135,7 @@ def test_no_text_of_a_dialog_is_cut_off_and_what_was_said_before_is_not_in_it(dr
     driver.page.locator(".rl-share > button").click()
     driver.click("rl-help-button")
     assert driver.page.evaluate(width) <= 0
+    assert driver.page.evaluate("document.querySelector('dialog[open]').scrollTop") == 0
 
 
 def test_a_damaged_link_shows_the_workbench_and_says_so(page, own_demo):

@@ -46,5 +46,6 @@ export class Help {
 
   show() {
     this.dialog.showModal();
+    this.dialog.scrollTop = 0; // the focus is on Close, at the end
   }
 }
