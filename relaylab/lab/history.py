@@ -123,9 +123,7 @@ def rates_of(
 ) -> NDArray[np.float64]:
     """What `counts_of` counted a second; of sub-buffers that were read the events in them."""
     rates = (now - before) / seconds
-    overwritten, consumed = rates[
-        -2:
-    ]  # what was overwritten counts as consumed, but nobody read it
+    overwritten, consumed = rates[-2:]  # what was overwritten is consumed, too, but was not read
     events_each = totals.written / max(1, totals.switches)
     rates[-1] = max(0.0, consumed - overwritten) * events_each
     return rates
