@@ -200,6 +200,8 @@ class Workbench(Driving, widgets.VBox):
 
     def __repr__(self) -> str:
         # A notebook shows the widget itself; this is for lists and plain terminals.
+        if not self._is_up:
+            return "<Workbench that is being made>"
         state = self._session.state()
         return f"<Workbench {state['status']}, {state['mode']} time, on {self.channel!r}>"
 
