@@ -7,12 +7,13 @@ import { make } from "./dom.js";
 /** @type {[string, string][]} */
 const VIEWS = [
   ["Ring map", "One row per CPU, one cell per sub-buffer. A cell fills from below as events are written; the line is the write position. The rest of a produced sub-buffer is padding, hatched from the top."],
-  ["Full", "All sub-buffers wait to be read: events are lost until the reader consumes one. The first event after that is lost too (at unfull)."],
+  ["Full", "All sub-buffers wait to be read: events are lost until the reader consumes one. By the rules of 2005 the first event after that is lost, too (at unfull)."],
   ["Overwrite", "A flight recorder loses nothing new, but writes over what nobody read (O, crossed)."],
   ["Readers", "In this process or as processes of their own, which open, map and read the files like any other program. One that consumes makes room for the writers; where it reads, a cell is green with an r. One that only watches leaves everything as it is; where it looks, a cell has a green frame and an eye. What it was too slow for is counted as skipped."],
   ["Virtual time", "The same engine, one event or one transition at a time, in both directions. A transition is an event that changes more than the fill level, a late commit, or a sub-buffer that the reader is through with. Each line on the bar is a place where losses begin."],
   ["Code", "In virtual time: the lines of the engine that the last step ran are tinted and marked ▶. Yes or no is how a test came out, green what a line changed. They ran as plain Python on a copy of the buffer, which must end like the buffer."],
   ["Questions", "Some presets stop time and ask what happens next. Answer on the map or in the input, change your mind, then Reveal: the engine goes on to the answer and says why. What lies ahead is hidden until then."],
+  ["Tune", "What this workload, or a trace of your own, loses with many sizes and numbers of sub-buffers; a click on one plays that very run in the map."],
   ["Share", "A link or a file with all that determines what is on screen: whoever opens it sees the same. What you save by name is in the menu of presets from then on."],
 ];
 
