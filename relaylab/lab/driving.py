@@ -141,7 +141,7 @@ class Driving:
         self._do("set_speed", speed=speed)
 
     def mark(self, name: str) -> dict[str, float] | None:
-        """Keep this moment as mark "a" or "b".
+        """Keep this moment as mark "a" or "b"; the buttons' "A" and "B" are the same.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Driving:
         ConfigError
             Another name.
         """
-        self._do("set_mark", name=name)
+        self._do("set_mark", name=str(name).lower())
         difference: dict[str, float] | None = self._session.state()["marks"]["difference"]
         return difference
 

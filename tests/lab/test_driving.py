@@ -158,7 +158,7 @@ def test_marks_tell_what_lies_between(wb):
 
 def test_marks_work_in_live_time(workbench):
     wb = workbench()
-    wb.mark("a")
+    wb.mark("A")
     offered = wb.channel.stats.offered
     wait_for(lambda: wb.channel.stats.offered > offered + 100)
     assert wb.mark("b")["events"] >= 100
