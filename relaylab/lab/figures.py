@@ -148,6 +148,39 @@ def _add_periods(plot: Any) -> None:
         )
 
 
+def bare_figure(x_range: Range1d, y_range: Range1d, **more: Any) -> figure:
+    """A figure with nothing but axes, as large as its place, in the page's colours.
+
+    Parameters
+    ----------
+    x_range, y_range : Range1d
+        The page finds them by the names "x_range" and "y_range".
+    **more
+        What else ``bokeh.plotting.figure`` takes.
+    """
+    x_range.name, y_range.name = "x_range", "y_range"
+    plot = figure(
+        name="plot",
+        sizing_mode="stretch_both",
+        toolbar_location=None,
+        x_range=x_range,
+        y_range=y_range,
+        output_backend="canvas",
+        min_border_left=48,
+        min_border_right=12,
+        min_border_top=6,
+        background_fill_alpha=0,
+        border_fill_alpha=0,
+        outline_line_color=None,
+        lod_threshold=None,
+        **more,
+    )
+    plot.toolbar.tools = []  # the page has keys of its own
+    plot.xgrid.visible = False
+    plot.axis.minor_tick_line_color = None
+    return plot
+
+
 def _empty(name: str, columns: list[str], length: int) -> ColumnDataSource:
     """Columns of a fixed length: the page writes into them in place."""
     data: dict[str, Any] = {column: np.full(length, np.nan) for column in columns}
@@ -157,22 +190,7 @@ def _empty(name: str, columns: list[str], length: int) -> ColumnDataSource:
 def _item(name: str, lines: list[Line]) -> str:
     columns = ["t_s", *(line.column for line in lines)]
     source = _empty("source", columns, LENGTH)
-    plot = figure(
-        name="plot",
-        sizing_mode="stretch_both",
-        toolbar_location=None,
-        x_range=Range1d(start=-SECONDS, end=0, name="x_range"),
-        y_range=Range1d(start=0, end=1, name="y_range"),
-        output_backend="canvas",
-        min_border_left=48,
-        min_border_right=12,
-        min_border_top=6,
-        background_fill_alpha=0,
-        border_fill_alpha=0,
-        outline_line_color=None,
-        lod_threshold=None,
-    )
-    plot.toolbar.tools = []  # the page has keys of its own
+    plot = bare_figure(Range1d(start=-SECONDS, end=0), Range1d(start=0, end=1))
     for line in lines:
         look: dict[str, Any] = {
             "line_color": line.colour,
@@ -198,6 +216,4 @@ def _item(name: str, lines: list[Line]) -> str:
     plot.xaxis.formatter = CustomJSTickFormatter(code=_TIMES)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=3)  # on a laptop more would overlap
     plot.yaxis.formatter = CustomJSTickFormatter(code=_VALUES.get(name, _SHORT_NUMBERS))
-    plot.xgrid.visible = False
-    plot.axis.minor_tick_line_color = None
     return serialize_json(json_item(plot))

@@ -1,14 +1,14 @@
 """The Bokeh figure of the tuner: memory against loss, with the best that each memory buys."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from bokeh.core.json_encoder import serialize_json
 from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, LogTicker, Range1d
 from bokeh.models.annotations import Span
-from bokeh.models.scales import LogScale
-from bokeh.plotting import figure
+
+from relaylab.lab.figures import bare_figure
 
 _BYTES: Final = """
 for (const [step, unit] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]]) {
@@ -25,25 +25,9 @@ def tuner_item() -> str:
         ColumnDataSource({"memory": np.zeros(0), "loss": np.zeros(0)}, name=name)
         for name in ("shapes", "best", "formula", "chosen")
     )
-    scale: dict[str, Any] = {"x_axis_type": "log"}  # which some of Bokeh's types do not know
-    plot = figure(
-        **scale,
-        name="plot",
-        sizing_mode="stretch_both",
-        toolbar_location=None,
-        x_range=Range1d(start=4096, end=2**20, name="x_range"),
-        y_range=Range1d(start=-0.02, end=1, name="y_range"),
-        output_backend="canvas",
-        min_border_left=52,
-        min_border_right=16,
-        min_border_top=6,
-        background_fill_alpha=0,
-        border_fill_alpha=0,
-        outline_line_color=None,
-        lod_threshold=None,
+    plot = bare_figure(
+        Range1d(start=4096, end=2**20), Range1d(start=-0.02, end=1), x_axis_type="log"
     )
-    assert isinstance(plot.x_scale, LogScale)
-    plot.toolbar.tools = []
     plot.step("memory", "loss", source=best, mode="after", line_color="#0072B2", line_width=2)
     plot.scatter(
         "memory", "loss", source=shapes, marker="circle", size=6, color="#D55E00", alpha=0.7
@@ -73,6 +57,4 @@ def tuner_item() -> str:
     plot.xaxis.ticker = LogTicker(base=2, desired_num_ticks=7)
     plot.xaxis.formatter = CustomJSTickFormatter(code=_BYTES)
     plot.yaxis.formatter = CustomJSTickFormatter(code=_PERCENT)
-    plot.xgrid.visible = False
-    plot.axis.minor_tick_line_color = None
     return serialize_json(json_item(plot))
