@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -175,7 +176,7 @@ class Shapes:
             "flags": {tool: _flags(advice, tool) for tool in TOOLS} if advice.is_possible else {},
         }
 
-    @property
+    @cached_property
     def _demand(self) -> Demand:
         tuning = self.tuning
         return Demand(
@@ -188,11 +189,8 @@ class Shapes:
 
     def _by_formula(self, size: int) -> int | None:
         """The number of sub-buffers that the closed formula asks for, None for no number."""
-        steady = self._demand.steady(size)
-        room = size - steady.waste
-        if steady.load >= 1 or room <= 0:
-            return None
-        return math.ceil(1 + steady.load + steady.rate * steady.latency / room)
+        number = self._demand.steady(size).n_subbufs_of(size)
+        return math.ceil(number) if math.isfinite(number) else None
 
 
 def _flags(advice: Advice, tool: str) -> str:

@@ -43,6 +43,13 @@ class Steady:
         size = self.rate * self.latency / (n_subbufs - 1 - self.load) + self.waste
         return n_subbufs * size
 
+    def n_subbufs_of(self, subbuf_size: int) -> float:
+        """The number that sub-buffers of this size, bytes, need; infinity if none is enough."""
+        room = subbuf_size - self.waste
+        if not self.is_possible or room <= 0:
+            return math.inf
+        return 1 + self.load + self.rate * self.latency / room
+
     @property
     def n_subbufs(self) -> float:
         """The number for which the least memory is enough, n*; infinity if nothing is wasted."""

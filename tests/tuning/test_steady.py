@@ -25,6 +25,13 @@ def test_the_best_number_is_where_the_memory_is_least(
         assert steady.memory_at(steady.n_subbufs * factor) >= steady.memory * (1 - 1e-9)
 
 
+def test_the_number_that_a_size_needs_is_the_inverse_of_the_memory_of_a_number() -> None:
+    steady = Steady(rate=4.8e6, latency=500e-6, load=0.76, waste=132)
+    number = steady.n_subbufs_of(4096)
+    assert steady.memory_at(number) == pytest.approx(4096 * number)
+    assert steady.n_subbufs_of(132) == math.inf
+
+
 def test_a_reader_slower_than_the_writer_has_no_memory_that_is_enough() -> None:
     steady = Steady(rate=2e6, latency=0.01, load=1.0, waste=50)
     assert not steady.is_possible
