@@ -14,7 +14,7 @@ from relaylab.channel import arguments
 from relaylab.channel.arguments import INT_MAX, integer
 from relaylab.channel.buffer import ChannelBuffer
 from relaylab.channel.callbacks import Client
-from relaylab.channel.observing import Snapshot, Stats, copy_state, snapshot_of, total
+from relaylab.channel.observing import Observation, Observer, Snapshot, Stats
 from relaylab.channel.slot import Slot
 from relaylab.core import fastcall, ring
 from relaylab.core.fastcall import FastWrite
@@ -78,6 +78,7 @@ class Channel:
         self._unclosed = list(reversed(self.buffers))
         self._client = client
         self._on_close = on_close
+        self._observer = Observer([memory.control for memory in memories(self)], self.n_subbufs)
         self._fast = self._fast_writes() if client.is_plain and fastcall.AVAILABLE else []
 
     def _fast_writes(self) -> list[FastWrite]:
@@ -277,7 +278,7 @@ class Channel:
     @property
     def stats(self) -> Stats:
         """What happened to the events of all buffers; readable for ever."""
-        return total(buffer.stats for buffer in self.buffers)
+        return self._observer.stats
 
     def snapshot(self) -> Snapshot:
         """Every buffer's fields at one moment, without stopping writers.
@@ -294,12 +295,19 @@ class Channel:
         ClosedError
             A buffer is released.
         """
-        states = []
+        return self._observe().snapshot
+
+    def _observe(self) -> Observation:
+        """A snapshot and the statistics of the same moments.
+
+        Raises
+        ------
+        ClosedError
+            A buffer is released.
+        """
         for buffer in self.buffers:
             buffer._alive()
-            memory = buffer._memory
-            states.append(copy_state(memory.control, memory.padding, memory.commit))
-        return snapshot_of(states, [buffer._references for buffer in self.buffers])
+        return self._observer.look([buffer._references for buffer in self.buffers])
 
     def handle(self, cpu: int) -> NDArray[np.int64]:
         """What `relaylab.jit` needs to write to a CPU's buffer from your own compiled code.

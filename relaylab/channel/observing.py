@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-T = TypeVar("T")
+from relaylab.core.layout import CONTROL
+from relaylab.core.prepare import engine
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,7 @@ class Stats:
         return self.written + self.lost
 
 
-def stats_of(control: NDArray[np.void]) -> Stats:
-    """The statistics in a control block."""
-    block = _at_one_moment(control, control.copy)[0]
-    values = {name.name: int(block[name.name]) for name in fields(Stats) if name.name in _COUNTED}
-    return Stats(**values, written_bytes=int(block["settled_bytes"]) + int(block["offset"]))
-
-
-_COUNTED = {name.name for name in fields(Stats)} - {"written_bytes"}
-
-
-def total(parts: Iterable[Stats]) -> Stats:
-    """The statistics of a channel from those of its buffers."""
-    every = list(parts)
-    sums = {name.name: sum(getattr(part, name.name) for part in every) for name in fields(Stats)}
-    return Stats(**sums | {"high_water": max((part.high_water for part in every), default=0)})
+_COUNTED: Final = tuple(name.name for name in fields(Stats) if name.name != "written_bytes")
 
 
 @dataclass(frozen=True)
@@ -81,51 +69,145 @@ class Snapshot:
     commit: NDArray[np.uint32]  #: [n_cpus, n_subbufs]
 
 
-_TRIES = 1000  # a switch takes less than a microsecond; after so many, take what is there
+_RESTS: Final = 20
+_REST_S: Final = 50e-6  # who changes a buffer and was taken off its processor needs it back
 
 
-def copy_state(
-    control: NDArray[np.void], padding: NDArray[np.uint32], commit: NDArray[np.uint32]
-) -> tuple[Any, NDArray[np.uint32], NDArray[np.uint32]]:
-    """A control block and its arrays as they were at one moment, without stopping anybody."""
-    return _at_one_moment(control, lambda: (control.copy()[0], padding.copy(), commit.copy()))
+class Observer:
+    """Looks at buffers without stopping anybody.
+
+    Parameters
+    ----------
+    controls
+        Their control blocks, each followed by its padding and commit array; kept alive.
+    n_subbufs
+        Sub-buffers of each.
+    """
+
+    def __init__(self, controls: Sequence[NDArray[np.void]], n_subbufs: int) -> None:
+        self._controls = tuple(controls)
+        self._n_subbufs = n_subbufs
+        self._addresses = np.array([control.ctypes.data for control in controls], np.int64)
+
+    def look(self, refcounts: Sequence[int] = ()) -> Observation:
+        """What there is now: each buffer as it is at a moment of its own.
+
+        Parameters
+        ----------
+        refcounts
+            Of each buffer, which no control block holds; 0 unless told.
+        """
+        return self._copy(self._n_subbufs, refcounts)
+
+    @property
+    def stats(self) -> Stats:
+        """The statistics now, without a copy of the arrays."""
+        return self._copy(0).stats
+
+    def _copy(self, n_subbufs: int, refcounts: Sequence[int] = ()) -> Observation:
+        n = len(self._controls)
+        length = CONTROL.itemsize + 8 * n_subbufs
+        copies = np.empty((n, length), np.uint8)
+        self._copy_into(copies)
+        blocks = np.ndarray((n,), CONTROL, copies.data, 0, (length,))
+        arrays = np.ndarray(
+            (n, 2, n_subbufs), np.uint32, copies.data, CONTROL.itemsize, (length, 4 * n_subbufs, 4)
+        )
+        return Observation(blocks, arrays[:, 0], arrays[:, 1], refcounts or [0] * n)
+
+    def _copy_into(self, copies: NDArray[np.uint8]) -> None:
+        n, length = copies.shape
+        seen, rests = 0, 0
+        while seen < n:
+            seen = engine.observe(self._addresses.ctypes.data, seen, n, copies.ctypes.data, length)
+            if seen == n:
+                return
+            if rests == _RESTS:  # its owner was killed in the middle of a change
+                seen += 1
+            else:
+                time.sleep(_REST_S)
+                rests += 1
 
 
-def _at_one_moment(control: NDArray[np.void], copy: Callable[[], T]) -> T:
-    """What `copy` makes while nobody changes what a switch and its consumers share."""
-    edge = control["edge"]
-    for _ in range(_TRIES):
-        before = int(edge[0])
-        copied = copy()
-        if before % 2 == 0 and before == int(edge[0]):
-            break
-    return copied
+class Observation:
+    """Buffers as they were when somebody looked; what is told of them is of the same moments.
+
+    Parameters
+    ----------
+    blocks
+        CONTROL[n_cpus].
+    padding, commit
+        uint32[n_cpus, n_subbufs].
+    refcounts
+        Of each buffer.
+    """
+
+    def __init__(
+        self,
+        blocks: NDArray[np.void],
+        padding: NDArray[np.uint32],
+        commit: NDArray[np.uint32],
+        refcounts: Sequence[int],
+    ) -> None:
+        self._blocks = blocks
+        self._padding, self._commit = padding, commit
+        self._refcounts = refcounts
+
+    @property
+    def written(self) -> NDArray[np.int64]:
+        """Events written, by CPU."""
+        return self._of("written")
+
+    @property
+    def lost(self) -> NDArray[np.int64]:
+        """Events lost, whatever the cause, by CPU."""
+        return self._of("lost_full") + self._of("lost_unfull") + self._of("lost_too_large")
+
+    @property
+    def high_water(self) -> NDArray[np.int64]:
+        """Most sub-buffers ever unconsumed, by CPU."""
+        return self._of("high_water")
+
+    @property
+    def stats(self) -> Stats:
+        """The statistics of all buffers together."""
+        blocks = self._blocks
+        sums = {name: int(blocks[name].sum()) for name in _COUNTED}
+        sums["high_water"] = int(blocks["high_water"].max(initial=0))
+        settled = int(blocks["settled_bytes"].sum()) + int(blocks["offset"].sum())
+        return Stats(**sums, written_bytes=settled)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Their fields."""
+        blocks = self._blocks
+        pending = blocks["produced"] - blocks["consumed"]
+        arrays: dict[str, Any] = {
+            "cpu": blocks["cpu"],
+            "data_index": blocks["data_start"] // blocks["subbuf_size"],
+            "offset": blocks["offset"],
+            "subbufs_produced": blocks["produced"],
+            "subbufs_consumed": blocks["consumed"],
+            "unfull": blocks["unfull"],
+            "finalized": blocks["finalized"],
+            "released": np.zeros(len(blocks), bool),
+            "refcount": np.array(self._refcounts, np.int64),
+            "epoch": blocks["epoch"],
+            "start_reserve": blocks["start_reserve"],
+            "is_full": (blocks["overwrite"] == 0) & (pending > blocks["n_subbufs"] - 1),
+            "is_empty": pending == 0,
+            "padding": self._padding,
+            "commit": self._commit,
+        }
+        for name, array in arrays.items():
+            arrays[name] = np.ascontiguousarray(array)
+            arrays[name].flags.writeable = False
+        return Snapshot(**arrays)
+
+    def _of(self, name: str) -> NDArray[np.int64]:
+        return np.ascontiguousarray(self._blocks[name])
 
 
-def snapshot_of(
-    states: list[tuple[Any, NDArray[np.uint32], NDArray[np.uint32]]], refcounts: list[int]
-) -> Snapshot:
-    """Put the states of all buffers side by side."""
-    blocks = np.array([block for block, _, _ in states])
-    pending = blocks["produced"] - blocks["consumed"]
-    arrays: dict[str, Any] = {
-        "cpu": blocks["cpu"],
-        "data_index": blocks["data_start"] // blocks["subbuf_size"],
-        "offset": blocks["offset"],
-        "subbufs_produced": blocks["produced"],
-        "subbufs_consumed": blocks["consumed"],
-        "unfull": blocks["unfull"],
-        "finalized": blocks["finalized"],
-        "released": np.zeros(len(states), bool),
-        "refcount": np.array(refcounts, np.int64),
-        "epoch": blocks["epoch"],
-        "start_reserve": blocks["start_reserve"],
-        "is_full": (blocks["overwrite"] == 0) & (pending > blocks["n_subbufs"] - 1),
-        "is_empty": pending == 0,
-        "padding": np.stack([padding for _, padding, _ in states]),
-        "commit": np.stack([commit for _, _, commit in states]),
-    }
-    for name, array in arrays.items():
-        arrays[name] = np.ascontiguousarray(array)
-        arrays[name].flags.writeable = False
-    return Snapshot(**arrays)
+def stats_of(control: NDArray[np.void]) -> Stats:
+    """The statistics in a control block."""
+    return Observer([control], 0).stats

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from numba import types
 
-from relaylab.core import arrivals, desk, fastcall, operations, run, simulate
+from relaylab.core import arrivals, desk, fastcall, observe, operations, run, simulate
 from relaylab.core.jit import entry
 
 _I = types.int64
@@ -38,6 +38,7 @@ SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "arm": (operations.arm, (_I,)),
     "watch": (operations.watch, (_I, _I, _I, _I)),
     "disarm": (operations.disarm, (_I, _I)),
+    "observe": (observe.observe, (_I,) * 5),
     "here": (operations.here, (_I,)),
     "produce": (run.produce, (_I,) * 9),
     "drain": (run.drain, (_I,) * 6),

@@ -14,6 +14,7 @@ from relaylab.core.system import lower_eventfd
 
 _PRODUCED = offset_of(CONTROL, "produced")
 _CONSUMED = offset_of(CONTROL, "consumed")
+_UNFULL = offset_of(CONTROL, "unfull")
 _ARMED = offset_of(OWN, "armed")
 _KIND_CONSUMED, _KIND_UNFULL, _KIND_WAKEUP = (
     int(kind) for kind in (Kind.CONSUMED, Kind.UNFULL, Kind.WAKEUP)
@@ -23,7 +24,27 @@ _KIND_CONSUMED, _KIND_UNFULL, _KIND_WAKEUP = (
 @njit()
 def is_full(buf: Any) -> bool:
     """relay_buf_full: never in overwrite mode."""
-    return bool(buf.overwrite == 0 and buf.produced - buf.consumed > buf.n_subbufs - 1)
+    return _is_too_much(buf, buf.produced - buf.consumed)
+
+
+@njit(hot=True)
+def _is_too_much(buf: Any, unconsumed: int) -> bool:
+    return bool(buf.overwrite == 0 and unconsumed > buf.n_subbufs - 1)
+
+
+@njit()
+def stays_full(buf: Any, own: Any) -> bool:
+    """Whether the buffer is full and nobody has consumed since it became so.
+
+    Seen from outside the edge: a writer that loses event after event would be within it for much of
+    its time, and whoever is taken off its processor there holds up consumers and observers. False
+    also where a consumer is just at it.
+    """
+    before = load_acquire(own.control + EDGE)
+    unfull = load_acquire(own.control + _UNFULL)
+    full = _is_too_much(buf, buf.produced - load_acquire(own.control + _CONSUMED))
+    is_one_moment = before & 1 == 0 and load_acquire(own.control + EDGE) == before
+    return bool(is_one_moment and full and unfull == 0)
 
 
 @njit()

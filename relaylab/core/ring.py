@@ -20,7 +20,7 @@ from relaylab.core.jit import njit
 from relaylab.core.journal import Kind, append
 from relaylab.core.layout import CONTROL, LINUX, RELAYFS, offset_of
 from relaylab.core.locks import EDGE, enter_edge, leave_edge
-from relaylab.core.readers import is_full, wake_reader
+from relaylab.core.readers import is_full, stays_full, wake_reader
 from relaylab.core.system import thread_id
 
 # What an operation answers
@@ -196,11 +196,14 @@ def switch(buf: Any, own: Any, length: int) -> int:
     own.length = length
     if own.n_listeners != 0 and is_full(buf):
         answer_all(own)  # what readers have consumed by now counts
-    enter_edge(own.control + EDGE)  # a consumer changes both at once
-    unfull = buf.unfull != 0
-    buf.unfull = 0
-    full = is_full(buf)
-    leave_edge(own.control + EDGE)
+    unfull = False
+    full = stays_full(buf, own)  # then nothing changes
+    if not full:
+        enter_edge(own.control + EDGE)  # a consumer changes both at once
+        unfull = buf.unfull != 0
+        buf.unfull = 0
+        full = is_full(buf)
+        leave_edge(own.control + EDGE)
     if unfull:
         own.cause = losses.UNFULL
         n = buf.n_subbufs

@@ -70,32 +70,32 @@ def cells_of(
     )
 
 
-def cpus_of(snapshot: Any, reading: NDArray[np.int64], stats: list[Any]) -> NDArray[np.void]:
+def cpus_of(seen: Any, snapshot: Any, reading: NDArray[np.int64]) -> NDArray[np.void]:
     """The counters of each buffer, as a frame carries them.
 
     Parameters
     ----------
+    seen : object
+        ``chan._observe()``.
     snapshot : object
-        ``chan.snapshot()``.
+        Its snapshot.
     reading : ndarray of int64, shape (readers, n_cpus) or (n_cpus,)
         The sub-buffers that consuming readers work on, -1 for none.
-    stats : list
-        ``buf.stats`` of each buffer.
 
     Returns
     -------
     ndarray of `CPU`, shape (n_cpus,)
     """
-    cpus = np.zeros(len(stats), CPU)
+    cpus = np.zeros(len(snapshot.cpu), CPU)
     cpus["produced"] = snapshot.subbufs_produced
     cpus["consumed"] = snapshot.subbufs_consumed
     cpus["offset"] = snapshot.offset
     cpus["data_index"] = snapshot.data_index
     cpus["reading"] = np.max(np.atleast_2d(reading), axis=0, initial=-1)
     cpus["refcount"] = snapshot.refcount
-    cpus["written"] = [s.written for s in stats]
-    cpus["lost"] = [s.lost_full + s.lost_unfull + s.lost_too_large for s in stats]
-    cpus["high_water"] = [s.high_water for s in stats]
+    cpus["written"] = seen.written
+    cpus["lost"] = seen.lost
+    cpus["high_water"] = seen.high_water
     cpus["flags"] = (
         np.where(snapshot.unfull, CpuFlag.UNFULL, 0)
         | np.where(snapshot.finalized, CpuFlag.FINALIZED, 0)

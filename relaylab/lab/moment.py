@@ -80,13 +80,13 @@ def look(run: Any) -> Moment:
     Moment
     """
     channel = run.channel
-    snapshot, reading = run.snapshot(), run.reading()
-    stats = [buf.stats for buf in channel.buffers]
+    seen, reading = channel._observe(), run.reading()
+    snapshot = seen.snapshot
     return Moment(
         snapshot=snapshot,
         cells=cells_of(snapshot, reading, channel.subbuf_size, channel.n_subbufs, run.watching()),
-        cpus=cpus_of(snapshot, reading, stats),
-        totals=channel.stats,
+        cpus=cpus_of(seen, snapshot, reading),
+        totals=seen.stats,
         subbuf_size=channel.subbuf_size,
         n_subbufs=channel.n_subbufs,
         overwrite=bool(channel.overwrite),

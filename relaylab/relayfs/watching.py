@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaylab.channel.arguments import integer
-from relaylab.channel.observing import Snapshot, Stats, copy_state, snapshot_of, stats_of, total
+from relaylab.channel.observing import Observation, Observer, Snapshot, Stats
 from relaylab.core.journal import Journal
 from relaylab.errors import ClosedError, FileError
 from relaylab.relayfs.closing import ClosesOnExit
@@ -63,6 +63,7 @@ class WatchedChannel(ClosesOnExit):
         self.overwrite = bool(welcome.overwrite)
         self.journal: Journal = file.journal()
         self._blocks = [file.block_of(cpu) for cpu in range(self.n_cpus)]
+        self._observer = Observer([control for control, _, _ in self._blocks], self.n_subbufs)
         self._is_let_go = False
 
     @property
@@ -73,15 +74,18 @@ class WatchedChannel(ClosesOnExit):
     @property
     def stats(self) -> Stats:
         """What happened to the events of all buffers; readable for ever."""
-        return total(stats_of(control) for control, _, _ in self._blocks)
+        return self._observer.stats
 
     def snapshot(self) -> Snapshot:
         """Every buffer's fields at one moment, without stopping writers.
 
         `refcount` is 0 throughout: only the owner knows it.
         """
-        states = [copy_state(*block) for block in self._blocks]
-        return snapshot_of(states, [0] * self.n_cpus)
+        return self._observe().snapshot
+
+    def _observe(self) -> Observation:
+        """A snapshot and the statistics of the same moments."""
+        return self._observer.look()
 
     def file(self, cpu: int) -> RelayFile:
         """The open file of a CPU's buffer.

@@ -335,3 +335,30 @@ def test_a_snapshot_shows_one_moment_while_others_write_and_consume(fs: Any) -> 
         thread.join(20)
         assert not thread.is_alive()
     assert len(produced) > 3
+
+
+def test_a_buffer_that_was_left_in_the_middle_of_a_change_is_shown_as_it_is(
+    open_channel: Any,
+) -> None:
+    chan = open_channel(n_subbufs=3)
+    fill(chan, 2, cpu=0)
+    fill(chan, 3, cpu=1)
+    for buf in chan.buffers:
+        buf._memory.control["edge"] += 1  # as a writer leaves it that is killed within a switch
+    shot = chan.snapshot()
+    assert shot.subbufs_produced.tolist() == [buf.subbufs_produced for buf in chan.buffers]
+    assert chan.stats.written == 5
+    for buf in chan.buffers:
+        buf._memory.control["edge"] += 1
+
+
+def test_whoever_loses_event_after_event_changes_nothing_that_is_shared(open_channel: Any) -> None:
+    chan = open_channel(n_subbufs=2)
+    fill(chan, 3)
+    control = chan.buffers[0]._memory.control
+    before = int(control["edge"][0])
+    assert fill(chan, 5) == [False] * 5
+    assert int(control["edge"][0]) == before
+    consume(chan, 1)
+    assert fill(chan, 2) == [False, True]
+    assert int(control["edge"][0]) > before

@@ -91,8 +91,8 @@ def test_the_counters_of_each_cpu_travel():
     chan = open_channel(n_cpus=2)
     for _ in range(6):
         chan.write(bytes(60), 1)
-    stats = [buf.stats for buf in chan.buffers]
-    cpus = cpus_of(chan.snapshot(), np.array([-1, 2]), stats)
+    seen = chan._observe()
+    cpus = cpus_of(seen, seen.snapshot, np.array([-1, 2]))
     assert cpus["produced"].tolist() == [0, 4]
     assert cpus["lost"].tolist() == [0, 2]
     assert cpus["reading"].tolist() == [-1, 2]
