@@ -303,12 +303,18 @@ class Drain(_Threads):
 
 
 def _settle(cpu: int, threads: int) -> None:
-    """Pin this thread to a processor if there are enough, and let others go first if not."""
+    """Pin this thread to a processor if there are enough; if not, leave one to others.
+
+    Whoever is taken off its processor by a page that repaints comes back late: that costs writers
+    more than the processor does, and the page its frames.
+    """
     if sys.platform != "linux":
         return
     available = sorted(os.sched_getaffinity(0))
     if threads <= len(available):
         os.sched_setaffinity(0, {available[cpu % len(available)]})
+    elif len(available) > 1:
+        os.sched_setaffinity(0, available[1:])
     me = threading.get_native_id()
     if os.getpriority(os.PRIO_PROCESS, me) < _NICE:
         os.setpriority(os.PRIO_PROCESS, me, _NICE)

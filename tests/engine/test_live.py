@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -79,3 +80,21 @@ def test_it_reads_what_is_left_and_ends_when_the_channel_is_closed(
             chan.close()
             assert drain.join(10)
             assert drain.subbufs_read == 4  # three of one CPU, one of the other
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads are not pinned here")
+def test_more_threads_than_processors_leave_one_to_whoever_looks(open_channel: Any) -> None:
+    available = os.sched_getaffinity(0)
+    if len(available) == 1:
+        pytest.skip("there is one processor only")
+    with Drain(open_channel(n_cpus=len(available) + 1)) as drain:
+        assert eventually(lambda: _processors(drain) == available - {min(available)})
+
+
+def _processors(drain: Drain) -> set[int]:
+    return {
+        processor
+        for thread in drain._threads
+        if thread.native_id
+        for processor in os.sched_getaffinity(thread.native_id)
+    }
