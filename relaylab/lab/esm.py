@@ -33,6 +33,7 @@ _ORDER = (
     "pending",
     "inputs",
     "readers",
+    "receipt",
     "help",
     "lesson",
     "predict",

@@ -8,6 +8,7 @@ import traitlets
 from relaylab.core.journal import Kind
 from relaylab.lab import figures
 from relaylab.lab.esm import view_css, view_module
+from relaylab.lab.flow import UNDER_WAY
 from relaylab.lab.frame import COLUMNS
 from relaylab.lab.history import LENGTH
 from relaylab.lab.tuner_figure import tuner_item
@@ -24,6 +25,7 @@ class View(anywidget.AnyWidget):
     series = traitlets.Dict().tag(sync=True)
     preset_groups: Any = traitlets.List().tag(sync=True)
     kinds = traitlets.Dict().tag(sync=True)
+    under_way = traitlets.Int(UNDER_WAY).tag(sync=True)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(

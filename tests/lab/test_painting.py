@@ -253,3 +253,15 @@ def test_marks_of_losses_are_shown_though_the_frame_that_told_them_was_not(told)
       console.log(JSON.stringify(rects));
     """)
     assert marks == [10, 50]
+
+
+def test_the_kernel_is_told_what_was_painted_when_it_would_wait_and_when_frames_end(told):
+    heard = told("""
+      import { Receipt } from "./receipt.js";
+      const heard = [];
+      const receipt = new Receipt(3, (seq) => heard.push(seq));
+      for (const seq of [7, 8, 9, 10, 12, 13, 14]) receipt.painted(seq);
+      heard.push("waits");
+      setTimeout(() => console.log(JSON.stringify(heard)), 400);
+    """)
+    assert heard == [7, 10, 13, "waits", 14]

@@ -2,7 +2,7 @@
  * Hovering a figure: the same moment in all of them, and their values then.
  */
 
-import { make } from "./dom.js";
+import { make, setText } from "./dom.js";
 
 export class Crosshair {
   /**
@@ -65,10 +65,16 @@ export class Crosshair {
     const index = nearest(this.series.data.t_s, at);
     const rows = index < 0 ? [] : this.series.valuesAt(name, index);
     const when = this.series.isVirtual ? `${(at * 1000).toPrecision(4)} ms` : `${at.toFixed(1).replace("-", "−")} s`;
-    box.classList.toggle("rl-two-columns", rows.length > 4);
-    box.replaceChildren(
-      make("b", {}, [index < 0 ? `${when}: no data` : when]),
-      ...rows.map(([label, value, colour]) => make("span", {}, [make("i", { style: `background: ${colour}` }), `${label} `, make("em", {}, [value])])));
+    const shape = rows.map(([label, , colour]) => `${label} ${colour}`).join();
+    if (box.dataset.shape !== shape) {
+      box.dataset.shape = shape;
+      box.classList.toggle("rl-two-columns", rows.length > 4);
+      box.replaceChildren(
+        make("b"),
+        ...rows.map(([label, , colour]) => make("span", {}, [make("i", { style: `background: ${colour}` }), `${label} `, make("em")])));
+    }
+    setText(/** @type {HTMLElement} */ (box.firstElementChild), index < 0 ? `${when}: no data` : when);
+    box.querySelectorAll("em").forEach((value, i) => setText(value, rows[i][1]));
   }
 }
 

@@ -2,6 +2,8 @@
  * Building and changing elements.
  */
 
+const TEXT = 3;
+
 /**
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
@@ -17,11 +19,16 @@ export function make(tag, attributes = {}, children = []) {
 }
 
 /**
- * Changes the text only if it differs: an unchanged node costs no layout.
+ * Changes the text, in its own node and only if it differs. A node that comes or goes makes the
+ * browser look again at all that has rules with :has() above it, in JupyterLab the whole page;
+ * characters that change do not.
  * @param {HTMLElement} element @param {string} text
  */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const node = /** @type {CharacterData | null} */ (element.firstChild);
+  if (node?.nodeType === TEXT && !node.nextSibling) {
+    if (node.data !== text) node.data = text;
+  } else if (node || text) element.textContent = text;
 }
 
 /** @param {number} n */

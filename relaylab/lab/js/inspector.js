@@ -7,6 +7,7 @@ import { grouped, make, setText } from "./dom.js";
 import { COMMITS } from "./frame.js";
 
 const PER_ROW = 16;
+const HEX_EVERY_MS = 400;
 export const PAGE_BYTES = 256;
 
 /** What a byte is: the class of its piece of the dump, and words for the legend. @type {[string, string][]} */
@@ -52,6 +53,10 @@ export class Inspector {
       this.meaning, this.numbers, this.hex, this.legend, this.event,
     ]);
     this.shown = "";
+    this.hexAt = -Infinity;
+    this.hexOf = "";
+    /** The bytes are older than what was given to paint: they are made anew, which costs more than a number. */
+    this.isLate = false;
     this.hasCommits = false;
     /** @type {Uint8Array} */
     this.memory = new Uint8Array(0);
@@ -119,11 +124,12 @@ export class Inspector {
     if (!this.at) return;
     this.chosen = { cell: `${this.at.cpu}/${this.at.subbuf}`, start };
     this.shown = "";
-    this.#paintHex(this.memory, this.at);
+    this.#paintHex(this.memory, this.at, false);
   }
 
   /** @param {import("./frame.js").Frame} frame */
   paint(frame) {
+    this.isLate = false;
     /** @type {Inspected | null} */
     const at = frame.text.inspector ?? null;
     this.element.classList.toggle("rl-nothing", !at);
@@ -143,14 +149,20 @@ export class Inspector {
     this.back.disabled = at.offset === 0;
     this.on.disabled = end >= at.size;
     this.hasCommits = (frame.flags & COMMITS) !== 0;
-    this.#paintHex(frame.memory, at);
+    this.#paintHex(frame.memory, at, frame.status === "running");
   }
 
-  /** @param {Uint8Array} memory @param {Inspected} at */
-  #paintHex(memory, at) {
+  /** @param {Uint8Array} memory @param {Inspected} at @param {boolean} isRunning */
+  #paintHex(memory, at, isRunning) {
     const chosen = this.chosen.cell === `${at.cpu}/${at.subbuf}` ? at.events.find(([start]) => start === this.chosen.start) : undefined;
     const key = `${memory.join()} ${JSON.stringify(at)} ${chosen?.[0]} ${this.hasCommits}`;
     if (key === this.shown) return;
+    const now = performance.now();
+    const of = `${at.cpu}/${at.subbuf}/${at.offset}`;
+    this.isLate = isRunning && of === this.hexOf && now - this.hexAt < HEX_EVERY_MS;
+    if (this.isLate) return;
+    this.hexAt = now;
+    this.hexOf = of;
     this.shown = key;
     const kinds = kindsOf(memory.length, at, this.hasCommits);
     const owners = ownersOf(memory.length, at);

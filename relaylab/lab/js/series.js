@@ -54,6 +54,8 @@ export class Series {
     /** @type {string[]} */
     this.columns = [];
     this.turn = 0;
+    /** Another channel or another time: what the figures show is of the one before. */
+    this.isNew = false;
     this.isVirtual = false;
     /** Seconds of a virtual run; 0 while live. */
     this.span = 0;
@@ -146,7 +148,10 @@ export class Series {
   /** @param {import("./frame.js").Frame} frame @param {boolean} everything */
   take(frame, everything) {
     if (!this.columns.length) return;
-    if (everything) this.clear();
+    if (everything) {
+      this.clear();
+      this.isNew = true;
+    }
     this.isVirtual = (frame.flags & VIRTUAL) !== 0;
     if (frame.text.duration_s !== undefined) this.span = this.isVirtual ? frame.text.duration_s : 0;
     if (this.isVirtual) this.stale = FIGURE_NAMES.length;
@@ -176,7 +181,8 @@ export class Series {
   }
 
   /**
-   * Repaints one figure: series in turn, each a few times a second.
+   * Repaints one figure: series in turn, each a few times a second. All at once when they are of
+   * another channel or time: nobody should point at a moment of the old one.
    * @param {import("./frame.js").Frame} frame
    * @param {number} now milliseconds
    */
@@ -186,11 +192,21 @@ export class Series {
     // On a busy machine the map goes first.
     const isSlow = now - this.calledAt > SLOW_MS;
     this.calledAt = now;
+    if (this.isNew) {
+      this.isNew = false;
+      this.stale = 0;
+      this.paintedAt = now;
+      for (const [name, figure] of this.figures) this.#paintOne(name, figure, frame);
+    }
     if (!this.stale || now - this.paintedAt < (isSlow ? SLOW_FIGURE_EVERY_MS : FIGURE_EVERY_MS)) return;
     this.paintedAt = now;
     this.stale--;
     const name = FIGURE_NAMES[this.turn++ % FIGURE_NAMES.length];
-    const figure = /** @type {Figure} */ (this.figures.get(name));
+    this.#paintOne(name, /** @type {Figure} */ (this.figures.get(name)), frame);
+  }
+
+  /** @param {string} name @param {Figure} figure @param {import("./frame.js").Frame} frame */
+  #paintOne(name, figure, frame) {
     this.#scale(name, figure, frame);
     this.#place(figure, frame);
     if (name === "occupancy") this.#shade(frame);

@@ -21,6 +21,7 @@ import { PICTURES, pictureOf } from "./pictures.js";
 import { Predict } from "./predict.js";
 import { PresetMenu } from "./presetmenu.js";
 import { Readers } from "./readers.js";
+import { Receipt } from "./receipt.js";
 import { Series } from "./series.js";
 import { Share } from "./share.js";
 import { paletteOf, watchTheme } from "./theme.js";
@@ -117,6 +118,7 @@ class View {
     /** @type {Inputs | undefined} */
     this.inputs = undefined;
     this.pingedAt = -Infinity;
+    this.receipt = new Receipt(model.get("under_way"), (seq) => this.command("painted", { seq }));
     this.channel = make("span", { class: "rl-channel" });
     this.readers = make("span", { class: "rl-readers" });
     this.readerList = new Readers((what, values) => this.command(what, values));
@@ -363,6 +365,7 @@ class View {
       if (this.crosshair.at !== null) this.crosshair.paint();
       this.totals.paint(frame);
       this.inspector.paint(frame);
+      this.isStale = this.inspector.isLate;
       this.code.paint(frame);
       this.#paintWords(frame, now);
     }
@@ -413,7 +416,7 @@ class View {
     });
     const latency = performance.timeOrigin + performance.now() - frame.sentMs;
     data.latencyMs = Math.max(0, latency).toFixed(1);
-    this.command("painted", { seq: frame.seq });
+    this.receipt.painted(frame.seq);
   }
 
   /** @param {string} status @param {string} [words] */
@@ -469,6 +472,7 @@ class View {
     this.growing?.disconnect();
     clearInterval(this.watch);
     clearTimeout(this.later);
+    this.receipt.end();
     this.model.off("msg:custom", this.onMessage);
   }
 }
