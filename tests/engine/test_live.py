@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from relaylab import relayfs
 from relaylab.workload.live import Drain
 
 
@@ -83,12 +84,14 @@ def test_it_reads_what_is_left_and_ends_when_the_channel_is_closed(
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads are not pinned here")
-def test_more_threads_than_processors_leave_one_to_whoever_looks(open_channel: Any) -> None:
+def test_more_threads_than_processors_leave_one_to_whoever_looks() -> None:
     available = os.sched_getaffinity(0)
     if len(available) == 1:
         pytest.skip("there is one processor only")
-    with Drain(open_channel(n_cpus=len(available) + 1)) as drain:
-        assert eventually(lambda: _processors(drain) == available - {min(available)})
+    with relayfs.RelayFS(n_cpus=len(available) + 1) as fs:
+        chan = relayfs.relay_open("t", None, 16, 4, False, None, fs=fs)
+        with Drain(chan) as drain:
+            assert eventually(lambda: _processors(drain) == available - {min(available)})
 
 
 def _processors(drain: Drain) -> set[int]:
