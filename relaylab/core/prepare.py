@@ -41,7 +41,7 @@ SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "observe": (observe.observe, (_I,) * 5),
     "here": (operations.here, (_I,)),
     "produce": (run.produce, (_I,) * 9),
-    "drain": (run.drain, (_I,) * 6),
+    "drain": (run.drain, (_I,) * 7),
     "sum_blocks": (arrivals.sum_blocks, (_SIZES, _WORDS)),
     "part_by_cpu": (
         arrivals.part_by_cpu,

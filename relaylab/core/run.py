@@ -138,9 +138,15 @@ def produce(
 
 @njit(nogil=True)
 def drain(
-    handle: int, latency: int, per_subbuf: int, ns_per_mib: int, place_address: int, stop: int
+    handle: int,
+    latency: int,
+    per_subbuf: int,
+    ns_per_mib: int,
+    place_address: int,
+    stop: int,
+    budget: int,
 ) -> int:
-    """Read and consume one sub-buffer, once one is ready.
+    """Read and consume sub-buffers, each once it is ready.
 
     Parameters
     ----------
@@ -154,12 +160,25 @@ def drain(
         Address of the consumer's place.
     stop
         Address of an int64; not 0 ends the call.
+    budget
+        Return about this many ns after the call, at the end of a sub-buffer.
 
     Returns
     -------
     int
         WORKED; IDLE if nothing was ready for a while, or ENDED if nothing will ever be.
     """
+    ends = clock_ns() + budget
+    while True:
+        answer = _drain_one(handle, latency, per_subbuf, ns_per_mib, place_address, stop)
+        if answer != WORKED or load_acquire(stop) != 0 or clock_ns() >= ends:
+            return answer
+
+
+@njit()
+def _drain_one(
+    handle: int, latency: int, per_subbuf: int, ns_per_mib: int, place_address: int, stop: int
+) -> int:
     own = own_at(handle)
     buf = control_at(own.control)
     place = words_at(place_address, 5)

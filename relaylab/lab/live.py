@@ -60,6 +60,7 @@ class LiveRun:
         self._samples = Sampler(channel)
         self.writers: Any | None = None
         self.attached = Readers(channel, self._map_all, self._paths)
+        self.attached.give_way(math.isinf(settings.rate))
         self.news = ""
         self.paused = False
         self._opened_s = time.monotonic()
@@ -173,6 +174,7 @@ class LiveRun:
     def set_rate(self, rate: float) -> None:
         """Offer `rate` events a second over all CPUs from now on; 0 is the workload's own pace."""
         self.settings = dataclasses.replace(self.settings, rate=rate)
+        self.attached.give_way(math.isinf(rate))
         if self.writers is not None:
             self.writers.speed = self._speed(rate)
 

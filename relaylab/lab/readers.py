@@ -87,6 +87,11 @@ class Reader:
         else:
             self._work.resume()
 
+    def give_way(self, wanted: bool) -> None:
+        """Whether it lets others go first, if it is of this process and consumes."""
+        if isinstance(self._work, Drain):
+            self._work.gives_way = wanted
+
     def look(self) -> None:
         """Notice if it has ended."""
         if self.wish.is_process and not self.ended:
@@ -140,6 +145,7 @@ class Readers:
         self._read_before = 0
         self.is_held = False
         """Whether the run stands, and with it every reader."""
+        self._gives_way = False
 
     @property
     def attached(self) -> list[Reader]:
@@ -186,6 +192,7 @@ class Readers:
         reader = Reader(self._count + 1, wish, *self._start(wish))
         self._count += 1
         self._all.append(reader)
+        reader.give_way(self._gives_way)
         if self.is_held:
             reader.hold(True)
         return reader
@@ -207,6 +214,12 @@ class Readers:
         self.is_held = is_held
         for reader in self.attached:
             reader.hold(is_held or reader.is_paused)
+
+    def give_way(self, wanted: bool) -> None:
+        """Whether those of this process let others go first, as beside writers at full speed."""
+        self._gives_way = wanted
+        for reader in self._all:
+            reader.give_way(wanted)
 
     def pause(self, reader: Reader, is_paused: bool) -> None:
         """Pause one, or let it go on if the run does."""

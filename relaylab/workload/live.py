@@ -5,6 +5,7 @@ Both run on threads of their own, in compiled loops that hold no GIL.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -31,12 +32,14 @@ class _Threads:
     """Threads of one kind, one a buffer, that can be paused and stopped together."""
 
     _operation: str  # of the engine: what one turn of the loop calls
+    _is_pinned = False  # to a processor each, where there are enough
 
     def __init__(self, channel: Channel, label: str) -> None:
         self.channel = channel
         self._running = threading.Event()
         self._stop = np.zeros(1, np.int64)
         self._ended = False
+        self._own = threading.local()
         self._threads = [
             threading.Thread(
                 target=self._work, args=(buf,), name=f"relaylab {label} {buf.cpu}", daemon=True
@@ -96,7 +99,7 @@ class _Threads:
 
     def _work(self, buf: ChannelBuffer) -> None:
         try:
-            _settle(buf.cpu, len(self._threads))
+            _settle(buf.cpu, len(self._threads), self._is_pinned)
             self._loop(buf)
         except ClosedError:
             pass  # the channel was closed: there is nothing left to do
@@ -106,6 +109,18 @@ class _Threads:
 
     def _loop(self, buf: ChannelBuffer) -> None:
         raise NotImplementedError
+
+    def _let_others_first(self, wanted: bool) -> None:
+        """Whether this thread, when it wakes, waits for whoever runs to come to an end.
+
+        Writers at full speed and their readers wake each other all the time. Were each to take the
+        processor at once, a page on the same machine would hardly ever have it.
+        """
+        if wanted != getattr(self._own, "is_last", False) and hasattr(os, "SCHED_BATCH"):
+            self._own.is_last = wanted
+            with contextlib.suppress(OSError):  # a sandbox may forbid it
+                policy = os.SCHED_BATCH if wanted else os.SCHED_OTHER
+                os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
 class Writers(_Threads):
@@ -134,6 +149,7 @@ class Writers(_Threads):
     """
 
     _operation = "produce"
+    _is_pinned = True
 
     def __init__(
         self, channel: Channel, workload: Workload, speed: float = 1.0, repeat: bool = False
@@ -176,6 +192,7 @@ class Writers(_Threads):
                 self._running.wait()
                 pace = None
                 continue
+            self._let_others_first(self._pace == 0)
             if pace != self._pace:  # at first, after a pause, at a new speed: from here on
                 pace = self._pace
                 place[run.ORIGIN] = time.monotonic_ns() - share.due(place[run.NEXT], pace)
@@ -243,6 +260,8 @@ class Drain(_Threads):
 
     Attributes
     ----------
+    gives_way : bool
+        Wait for other threads on its processor; for readers of writers at full speed.
     error : BaseException or None
         What ended it before its time.
     """
@@ -259,6 +278,7 @@ class Drain(_Threads):
         super().__init__(channel, "reader")
         self.latency_ns = _non_negative("latency_ns", latency_ns)
         self.per_subbuf_ns = _non_negative("per_subbuf_ns", per_subbuf_ns)
+        self.gives_way = False
         self.bytes_per_s = bytes_per_s
         if bytes_per_s is not None and not bytes_per_s > 0:
             raise ConfigError(
@@ -285,6 +305,7 @@ class Drain(_Threads):
     def _loop(self, buf: ChannelBuffer) -> None:
         place = self._places[buf.cpu]
         while not self._ended:
+            self._let_others_first(self.gives_way)
             if not self._running.is_set():
                 self._running.wait()
             elif self._read(buf, place) == run.ENDED:
@@ -299,21 +320,23 @@ class Drain(_Threads):
             per_mib,
             place.ctypes.data,
             self._stop.ctypes.data,
+            _BUDGET,
         )
 
 
-def _settle(cpu: int, threads: int) -> None:
-    """Pin this thread to a processor if there are enough; if not, leave one to others.
+def _settle(cpu: int, threads: int, is_pinned: bool) -> None:
+    """Choose the processors of this thread, one of so many of its kind, so that others can work.
 
-    Whoever is taken off its processor by a page that repaints comes back late: that costs writers
-    more than the processor does, and the page its frames.
+    One writer a processor is pinned to it, as long as that leaves some to readers and to whoever
+    looks; where they are far too many, all share what is left when one processor is taken out. A
+    page that had to take its processor from them would lose most of its frames.
     """
     if sys.platform != "linux":
         return
     available = sorted(os.sched_getaffinity(0))
-    if threads <= len(available):
+    if threads < len(available) and is_pinned:
         os.sched_setaffinity(0, {available[cpu % len(available)]})
-    elif len(available) > 1:
+    elif threads > len(available) > 1:
         os.sched_setaffinity(0, available[1:])
     me = threading.get_native_id()
     if os.getpriority(os.PRIO_PROCESS, me) < _NICE:

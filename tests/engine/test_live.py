@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from relaylab import relayfs
-from relaylab.workload.live import Drain
+from relaylab.workload import bursts
+from relaylab.workload.live import Drain, Writers
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
@@ -83,21 +84,36 @@ def test_it_reads_what_is_left_and_ends_when_the_channel_is_closed(
             assert drain.subbufs_read == 4  # three of one CPU, one of the other
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads are not pinned here")
-def test_more_threads_than_processors_leave_one_to_whoever_looks() -> None:
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="nothing to choose here")
+@pytest.mark.parametrize("too_many", [0, 1])
+def test_more_threads_than_processors_leave_one_to_whoever_looks(too_many: int) -> None:
     available = os.sched_getaffinity(0)
     if len(available) == 1:
         pytest.skip("there is one processor only")
-    with relayfs.RelayFS(n_cpus=len(available) + 1) as fs:
+    with relayfs.RelayFS(n_cpus=len(available) + too_many) as fs:
         chan = relayfs.relay_open("t", None, 16, 4, False, None, fs=fs)
-        with Drain(chan) as drain:
-            assert eventually(lambda: _processors(drain) == available - {min(available)})
+        load = bursts(events=1, every="1 ms", size=8, n_cpus=chan.n_cpus, duration="1 s")
+        with Drain(chan) as drain, Writers(chan, load) as writers:
+            expected = available - {min(available)} if too_many else available
+            assert eventually(lambda: _processors(drain) == _processors(writers) == expected)
 
 
-def _processors(drain: Drain) -> set[int]:
-    return {
-        processor
-        for thread in drain._threads
-        if thread.native_id
-        for processor in os.sched_getaffinity(thread.native_id)
-    }
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="nothing to choose here")
+def test_readers_of_writers_at_full_speed_let_others_go_first(drained: Any) -> None:
+    _, drain = drained
+    assert _policies(drain) == {os.SCHED_OTHER}
+    for gives_way, policy in ((True, os.SCHED_BATCH), (False, os.SCHED_OTHER)):
+        drain.gives_way = gives_way
+        assert eventually(lambda policy=policy: _policies(drain) == {policy})
+
+
+def _processors(threads: Drain | Writers) -> set[int]:
+    return {one for thread in _ids(threads) for one in os.sched_getaffinity(thread)}
+
+
+def _policies(threads: Drain | Writers) -> set[int]:
+    return {os.sched_getscheduler(thread) for thread in _ids(threads)}
+
+
+def _ids(threads: Drain | Writers) -> list[int]:
+    return [thread.native_id for thread in threads._threads if thread.native_id]

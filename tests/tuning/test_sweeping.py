@@ -91,7 +91,8 @@ def test_a_process_pool_gives_the_same_and_a_killed_worker_costs_a_retry(
 
 @pytest.fixture(scope="module")
 def dask_executor() -> Any:
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
