@@ -335,9 +335,9 @@ class Session(ViewCommands, TimeCommands, RecordCommands, LessonCommands):
     def _start(self, make: Callable[[], Any], told: str, is_virtual: bool) -> None:
         if is_virtual:
             self._send({"kind": "busy", "caption": _ENTERING}, [])
+        run = make()  # what is refused leaves all as it was
         self._inspector.release()
         self._leave_run()
-        run = make()
         self._run = run
         self._error = self._preface = self._virtual_caption = ""
         self._moment = None

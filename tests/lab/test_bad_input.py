@@ -1,6 +1,8 @@
 """What a program may pass by mistake: a typed error, and what was open stays open."""
 
 import math
+import subprocess
+import sys
 import threading
 import time
 
@@ -108,6 +110,32 @@ def test_a_closed_workbench_says_so_at_once(call):
     wb.close()
     with pytest.raises(ClosedError):
         call(wb)
+
+
+TOO_LARGE = """
+import resource
+from pathlib import Path
+from relaylab import ResourceError
+from relaylab.lab import Workbench
+
+wb = Workbench()
+channel = wb.channel
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+try:
+    wb.open(subbuf_size="16 MiB", n_subbufs=16, n_cpus=2)
+except ResourceError:
+    print("refused", wb.channel is channel, channel.closed, wb.state["status"])
+wb.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes its memory from /proc")
+def test_a_channel_that_memory_is_refused_for_leaves_the_one_before_at_work():
+    done = subprocess.run(
+        [sys.executable, "-c", TOO_LARGE], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "refused True False running", done.stderr
 
 
 # The tuner's queue ---------------------------------------------------------------------------
