@@ -9,6 +9,8 @@ from relaylab.lab.settings import ReaderModel
 from relaylab.lab.stops import StopAt
 
 if TYPE_CHECKING:
+    from relaylab.lab.predict import Outcome
+    from relaylab.lab.questions import Question
     from relaylab.lab.record import Record
     from relaylab.lab.session import Session
 
@@ -231,12 +233,50 @@ class Driving:
         record: Record = self._do("record")
         return record
 
+    # Questions ----------------------------------------------------------------------------------
+
+    @property
+    def question(self) -> "Question | None":
+        """The question that waits for an answer; None if none is asked here."""
+        asked: Question | None = self._do("call", function=_question)
+        return asked
+
+    def predict(self, answer: int | tuple[int, int]) -> None:
+        """Answer the question; may be said anew until it is revealed.
+
+        Parameters
+        ----------
+        answer : int or tuple of int
+            A number, a CPU, or (CPU, sub-buffer), as `question.kind` says.
+
+        Raises
+        ------
+        ConfigError
+            No question is open, or no such answer can be.
+        """
+        self._do("predict", answer=answer)
+
+    def reveal(self) -> "Outcome":
+        """Go on to where the question is answered; what happened, and why.
+
+        Raises
+        ------
+        ConfigError
+            No question is open, or nothing was predicted.
+        """
+        outcome: Outcome = self._do("reveal")
+        return outcome
+
     # ---------------------------------------------------------------------------------------------
 
     def _do(self, command: str, **arguments: Any) -> Any:
         if not self._session.is_alive:
             raise ClosedError("the workbench is closed", hint="Make a new one with Workbench().")
         return self._session.do(command, **arguments).result(_WAIT_S)
+
+
+def _question(run: Any) -> "Question | None":
+    return None if run is None or run.quiz is None else run.quiz.open_at(run.position)
 
 
 def _whole(what: str, value: Any) -> int:

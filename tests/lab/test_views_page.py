@@ -131,6 +131,15 @@ def test_hovering_a_figure_shows_the_moment_in_all_four(voila):
     voila.page.locator("[data-name=rate] .rl-crosshair").wait_for(state="hidden")
 
 
+def test_the_map_in_words_follows_each_step(voila):
+    voila.choose("rl-preset", "lost at unfull")
+    line = voila.page.locator(".rl-map-text li")
+    assert "4 of 4 unread, full" in line.text_content()
+    voila.press("rl-map", *[","] * 8)
+    assert "2 of 4 unread" in line.text_content()
+    assert "no loss" in line.text_content()
+
+
 def test_a_click_in_a_figure_or_a_journal_row_goes_to_that_moment(voila):
     voila.choose("rl-preset", "Bursts, slow reader")
     voila.choose("rl-time-mode", "virtual")

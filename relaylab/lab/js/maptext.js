@@ -15,9 +15,9 @@ export class MapText {
     this.isStale = false;
   }
 
-  /** A few words a second are enough. @param {import("./cells.js").Cells} cells @param {import("./frame.js").Frame} frame @param {number} now milliseconds */
+  /** While it runs a few words now and then are enough; who steps reads each step. @param {import("./cells.js").Cells} cells @param {import("./frame.js").Frame} frame @param {number} now milliseconds */
   paint(cells, frame, now) {
-    if (!this.isStale || now - this.paintedAt < EVERY_MS) return;
+    if (!this.isStale || (frame.status === "running" && now - this.paintedAt < EVERY_MS)) return;
     this.isStale = false;
     this.paintedAt = now;
     while (this.element.children.length > frame.nCpus) this.element.lastChild?.remove();
