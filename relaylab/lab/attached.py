@@ -133,10 +133,6 @@ class AttachedRun:
         news, self._news = self._news, ""
         return news
 
-    def snapshot(self) -> Any:
-        """``chan.snapshot()``."""
-        return self.channel.snapshot()
-
     def reading(self) -> NDArray[np.int64]:
         """Where its readers are is not known."""
         return np.zeros((0, self.channel.n_cpus), np.int64)

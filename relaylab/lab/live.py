@@ -229,10 +229,6 @@ class LiveRun:
         self.channel.reset()
         self._samples.begin()
 
-    def snapshot(self) -> Any:
-        """``chan.snapshot()``."""
-        return self.channel.snapshot()
-
     def reading(self) -> NDArray[np.int64]:
         """Where consuming readers are, by reader and CPU; -1 for none."""
         return self.attached.reading(consuming=True)

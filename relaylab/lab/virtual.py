@@ -171,10 +171,6 @@ class VirtualRun:
         marks = self.history.marks
         return [mark for mark in marks if mark <= self.position] if self._is_hiding else marks
 
-    def snapshot(self) -> Any:
-        """``chan.snapshot()``."""
-        return self.channel.snapshot()
-
     def reading(self) -> NDArray[np.int64]:
         """The sub-buffer that the reader works on, by CPU, shape (1, n_cpus); -1 for none."""
         return self.timeline.reading(self.now_ns)[None, :]
