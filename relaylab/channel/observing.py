@@ -69,8 +69,9 @@ class Snapshot:
     commit: NDArray[np.uint32]  #: [n_cpus, n_subbufs]
 
 
-_RESTS: Final = 20
-_REST_S: Final = 50e-6  # who changes a buffer and was taken off its processor needs it back
+# Who changes a buffer and was taken off its processor needs it back; who was killed never gets it.
+_LEAST_REST_S: Final = 50e-6
+_MOST_REST_S: Final = 8e-3  # 16 ms with those before
 
 
 class Observer:
@@ -117,16 +118,17 @@ class Observer:
 
     def _copy_into(self, copies: NDArray[np.uint8]) -> None:
         n, length = copies.shape
-        seen, rests = 0, 0
+        seen, rest = 0, _LEAST_REST_S
         while seen < n:
+            before = seen
             seen = engine.observe(self._addresses.ctypes.data, seen, n, copies.ctypes.data, length)
-            if seen == n:
-                return
-            if rests == _RESTS:  # its owner was killed in the middle of a change
-                seen += 1
-            else:
-                time.sleep(_REST_S)
-                rests += 1
+            if seen > before:
+                rest = _LEAST_REST_S
+            if seen < n and rest > _MOST_REST_S:
+                seen += 1  # as it is: whoever was at it does not come back
+            elif seen < n:
+                time.sleep(rest)
+                rest *= 2
 
 
 class Observation:

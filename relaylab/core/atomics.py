@@ -103,3 +103,13 @@ def fence() -> None:
 def _lower_fence(_context: Any, builder: Builder) -> Value:
     builder.fence(FULL_FENCE)
     return NOTHING
+
+
+def release_fence() -> None:
+    """Order all stores before against those after it; costs nothing on x86."""
+
+
+@lowered_to(release_fence, types.void)
+def _lower_release_fence(_context: Any, builder: Builder) -> Value:
+    builder.fence("release")
+    return NOTHING

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from relaylab.core.atomics import load_acquire, replace_if, store_release
+from relaylab.core.atomics import load_acquire, release_fence, replace_if, store_release
 from relaylab.core.jit import njit
 from relaylab.core.layout import CONTROL, OWN, offset_of
 from relaylab.core.system import clock_ns, sleep_ns
@@ -74,6 +74,7 @@ def enter_edge(edge: int) -> None:
     while True:
         sequence = load_acquire(edge)
         if sequence & 1 == 0 and replace_if(edge, sequence, sequence + 1):
+            release_fence()  # nobody sees a change that the edge does not announce
             return
         spins += 1
         if spins > _SPINS:  # its holder was taken off its processor

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import relaylab
-from relaylab.channel.observing import stats_of
 from relaylab.errors import ClosedError, RelayError
 from relaylab.lab.history import SECONDS, History
 from relaylab.lab.marks import Begun
@@ -43,12 +42,9 @@ class AttachedChannel(WatchedChannel):
 
     @property
     def buffers(self) -> list[Any]:
-        """Objects with the `path` and `stats` of each buffer."""
+        """Objects with the `path` of each buffer."""
         top = Path(self.path).parent
-        return [
-            SimpleNamespace(path=str(top / f"{self.name}{cpu}"), stats=stats_of(control))
-            for cpu, (control, _, _) in enumerate(self._blocks)
-        ]
+        return [SimpleNamespace(path=str(top / f"{self.name}{cpu}")) for cpu in range(self.n_cpus)]
 
     @property
     def was_closed(self) -> bool:

@@ -86,6 +86,9 @@ class Flow:
         """The sequence number of the frame that goes out now."""
         if any(self._is_silent(view, now_s) for view in self._views.values()):
             self._probe_s = min(2 * self._probe_s, LAST_PROBE_S)
+        for view in self._views.values():
+            if view.acknowledged == self.sent:  # it had nothing to paint: from now on it has
+                view.painted_s = now_s
         self.sent += 1
         self._sent_s = now_s
         return self.sent

@@ -67,6 +67,7 @@ class LiveRun:
         self._resumed = [(self._opened_s, 0.0)]  # the monotonic clock and clock_s at each begin
         if workload is not None:
             self.writers = Writers(channel, workload, speed=self._speed(settings.rate), repeat=True)
+            self.writers.leaves_one = True
 
     def start(self) -> None:
         """Start the reader, then the writers."""

@@ -245,6 +245,7 @@ class Readers:
         held = self._map_all()
         if wish.consumes:
             drain = Drain(self._channel, pace.latency_ns, pace.per_subbuf_ns, pace.bytes_per_s)
+            drain.leaves_one = True
             return drain.start(), held
         watch = Watch(self._channel, pace)
         watch.start()

@@ -335,9 +335,19 @@ class Session(ViewCommands, TimeCommands, RecordCommands, LessonCommands):
     def _start(self, make: Callable[[], Any], told: str, is_virtual: bool) -> None:
         if is_virtual:
             self._send({"kind": "busy", "caption": _ENTERING}, [])
-        run = make()  # what is refused leaves all as it was
-        self._inspector.release()
-        self._leave_run()
+        try:
+            run = make()  # what is refused leaves all as it was
+        except BaseException:
+            self._composer.want_all()  # who was told that something begins is told that it ended
+            if self._run is not None:
+                self._show_time(self._run.is_virtual)
+            raise
+        try:
+            self._inspector.release()
+            self._leave_run()
+        except BaseException:
+            run.close()
+            raise
         self._run = run
         self._error = self._preface = self._virtual_caption = ""
         self._moment = None

@@ -29,7 +29,14 @@ _NICE: Final = 15  # whoever looks at the channel goes first when processors are
 
 
 class _Threads:
-    """Threads of one kind, one a buffer, that can be paused and stopped together."""
+    """Threads of one kind, one a buffer, that can be paused and stopped together.
+
+    Attributes
+    ----------
+    leaves_one : bool
+        Where they are more than the processors, keep off one of them, for whoever looks. To be set
+        before the start.
+    """
 
     _operation: str  # of the engine: what one turn of the loop calls
     _is_pinned = False  # to a processor each, where there are enough
@@ -38,7 +45,7 @@ class _Threads:
         self.channel = channel
         self._running = threading.Event()
         self._stop = np.zeros(1, np.int64)
-        self._ended = False
+        self._ended = self.leaves_one = False
         self._own = threading.local()
         self._threads = [
             threading.Thread(
@@ -99,7 +106,7 @@ class _Threads:
 
     def _work(self, buf: ChannelBuffer) -> None:
         try:
-            _settle(buf.cpu, len(self._threads), self._is_pinned)
+            _settle(buf.cpu, len(self._threads), self._is_pinned, self.leaves_one)
             self._loop(buf)
         except ClosedError:
             pass  # the channel was closed: there is nothing left to do
@@ -324,23 +331,22 @@ class Drain(_Threads):
         )
 
 
-def _settle(cpu: int, threads: int, is_pinned: bool) -> None:
-    """Choose the processors of this thread, one of so many of its kind, so that others can work.
+def _settle(cpu: int, threads: int, is_pinned: bool, leaves_one: bool) -> None:
+    """Choose the processors of this thread, one of so many of its kind.
 
-    One writer a processor is pinned to it, as long as that leaves some to readers and to whoever
-    looks; where they are far too many, all share what is left when one processor is taken out. A
-    page that had to take its processor from them would lose most of its frames.
+    A page that had to take its processor from threads at full speed would lose most of its frames.
     """
     if sys.platform != "linux":
         return
     available = sorted(os.sched_getaffinity(0))
-    if threads < len(available) and is_pinned:
-        os.sched_setaffinity(0, {available[cpu % len(available)]})
-    elif threads > len(available) > 1:
-        os.sched_setaffinity(0, available[1:])
     me = threading.get_native_id()
-    if os.getpriority(os.PRIO_PROCESS, me) < _NICE:
-        os.setpriority(os.PRIO_PROCESS, me, _NICE)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        if is_pinned and threads + leaves_one <= len(available):
+            os.sched_setaffinity(0, {available[cpu % len(available)]})
+        elif leaves_one and threads > len(available) > 1:
+            os.sched_setaffinity(0, available[1:])
+        if os.getpriority(os.PRIO_PROCESS, me) < _NICE:
+            os.setpriority(os.PRIO_PROCESS, me, _NICE)
 
 
 def _non_negative(name: str, value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -84,31 +85,42 @@ def test_it_reads_what_is_left_and_ends_when_the_channel_is_closed(
             assert drain.subbufs_read == 4  # three of one CPU, one of the other
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="nothing to choose here")
-@pytest.mark.parametrize("too_many", [0, 1])
-def test_more_threads_than_processors_leave_one_to_whoever_looks(too_many: int) -> None:
-    available = os.sched_getaffinity(0)
-    if len(available) == 1:
-        pytest.skip("there is one processor only")
-    with relayfs.RelayFS(n_cpus=len(available) + too_many) as fs:
+PROCESSORS = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+
+
+@pytest.mark.skipif(len(PROCESSORS) == 1, reason="there is nothing to choose")
+@pytest.mark.parametrize("leaves_one", [False, True])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_threads_keep_off_a_processor_where_somebody_looks(more: int, leaves_one: bool) -> None:
+    with relayfs.RelayFS(n_cpus=len(PROCESSORS) + more) as fs:
         chan = relayfs.relay_open("t", None, 16, 4, False, None, fs=fs)
         load = bursts(events=1, every="1 ms", size=8, n_cpus=chan.n_cpus, duration="1 s")
-        with Drain(chan) as drain, Writers(chan, load) as writers:
-            expected = available - {min(available)} if too_many else available
-            assert eventually(lambda: _processors(drain) == _processors(writers) == expected)
+        drain, writers = Drain(chan), Writers(chan, load, repeat=True)
+        drain.leaves_one = writers.leaves_one = leaves_one
+        left = PROCESSORS - {min(PROCESSORS)} if leaves_one and more > 0 else PROCESSORS
+        pinned = [{one} for one in sorted(PROCESSORS)][: chan.n_cpus]
+        is_pinned = more + leaves_one <= 0
+        with drain, writers:
+            assert eventually(lambda: _processors(drain) == [left] * chan.n_cpus)
+            expected = pinned if is_pinned else [left] * chan.n_cpus
+            assert eventually(lambda: _processors(writers) == expected)
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="nothing to choose here")
-def test_readers_of_writers_at_full_speed_let_others_go_first(drained: Any) -> None:
-    _, drain = drained
-    assert _policies(drain) == {os.SCHED_OTHER}
-    for gives_way, policy in ((True, os.SCHED_BATCH), (False, os.SCHED_OTHER)):
-        drain.gives_way = gives_way
-        assert eventually(lambda policy=policy: _policies(drain) == {policy})
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="there is nothing to choose")
+def test_writers_at_full_speed_and_their_readers_let_others_go_first(drained: Any) -> None:
+    chan, drain = drained
+    load = bursts(events=1, every="1 ms", size=8, n_cpus=chan.n_cpus, duration="1 s")
+    with Writers(chan, load, repeat=True) as writers:
+        for is_full_speed in (False, True, False):
+            writers.speed = math.inf if is_full_speed else 1.0
+            drain.gives_way = is_full_speed
+            policy = os.SCHED_BATCH if is_full_speed else os.SCHED_OTHER
+            for threads in (writers, drain):
+                assert eventually(lambda one=threads, is_=policy: _policies(one) == {is_})
 
 
-def _processors(threads: Drain | Writers) -> set[int]:
-    return {one for thread in _ids(threads) for one in os.sched_getaffinity(thread)}
+def _processors(threads: Drain | Writers) -> list[set[int]]:
+    return [os.sched_getaffinity(thread) for thread in _ids(threads)]
 
 
 def _policies(threads: Drain | Writers) -> set[int]:

@@ -32,9 +32,22 @@ def test_a_silent_view_does_not_hold_up_the_others():
     flow = Flow()
     flow.hear("dead", 0)
     flow.hear("alive", 0)
+    flow.painted("alive", flow.send(0), 0)
     for _ in range(UNDER_WAY):
         flow.painted("alive", flow.send(SILENT_S + 1), SILENT_S + 1)
     assert flow.may_send(SILENT_S + 1)
+
+
+def test_after_a_calm_a_view_is_not_taken_for_silent():
+    flow = Flow()
+    flow.hear("a", 0)
+    flow.painted("a", flow.send(0), 0)
+    calm = 10 * SILENT_S
+    sent = 0
+    while flow.may_send(calm):
+        flow.send(calm)
+        sent += 1
+    assert sent == UNDER_WAY
 
 
 def test_a_hidden_view_stops_the_frames_and_starts_them_again():

@@ -355,6 +355,27 @@ def test_eight_cpus_at_full_speed_are_painted_and_stay_current_in_a_slow_browser
     wait_until_current(voila)
 
 
+NODES_THAT_COME_OR_GO = """async () => {
+  const seen = [];
+  const watch = new MutationObserver((changes) => {
+    for (const { target } of changes) seen.push(target.className || target.nodeName);
+  });
+  const root = document.querySelector('.rl-workbench');
+  watch.observe(root, { childList: true, subtree: true });
+  const map = document.querySelector('.rl-map');
+  const until = Number(map.dataset.frames) + 20;
+  while (Number(map.dataset.frames) < until) await new Promise((next) => setTimeout(next, 50));
+  watch.disconnect();
+  return seen;
+}"""
+
+
+def test_while_it_runs_characters_change_and_nodes_neither_come_nor_go(voila):
+    voila.choose("rl-preset", "Full speed")
+    wait_for_frames(voila, 20)
+    assert voila.page.evaluate(NODES_THAT_COME_OR_GO) == []
+
+
 @pytest.mark.skipif(not ALONE, reason="a rate is promised on a machine that does nothing else")
 def test_eight_cpus_at_full_speed_are_painted_fifteen_times_a_second(voila):
     voila.choose("rl-preset", "Full speed")

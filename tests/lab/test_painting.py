@@ -260,8 +260,44 @@ def test_the_kernel_is_told_what_was_painted_when_it_would_wait_and_when_frames_
       import { Receipt } from "./receipt.js";
       const heard = [];
       const receipt = new Receipt(3, (seq) => heard.push(seq));
-      for (const seq of [7, 8, 9, 10, 12, 13, 14]) receipt.painted(seq);
+      for (const seq of [7, 8, 9, 10, 13, 14, 15, 16]) receipt.painted(seq);
       heard.push("waits");
       setTimeout(() => console.log(JSON.stringify(heard)), 400);
     """)
-    assert heard == [7, 10, 13, "waits", 14]
+    assert heard == [7, 9, 13, 15, "waits", 16]
+
+
+@pytest.mark.parametrize(("way_ms", "receipts"), [(20, 10), (100, 15), (200, 30)])
+def test_a_kernel_far_away_is_told_more_often(told, way_ms, receipts):
+    heard = told(f"""
+      import {{ Receipt }} from "./receipt.js";
+      let now = 0, receipts = 0;
+      const granted = [0, 0, 0, 0]; // when the kernel heard that it may send frame number i
+      const receipt = new Receipt(3, (seq) => {{
+        receipts++;
+        while (granted.length <= seq + 3) granted.push(now + {way_ms});
+      }}, () => now);
+      for (let seq = 1; seq <= 90; seq++) {{
+        now = Math.max(now + 33, granted[seq]);
+        if (seq === 61) receipts = 0;
+        receipt.arrived(seq);
+        receipt.painted(seq);
+      }}
+      receipt.end();
+      console.log(JSON.stringify(receipts));
+    """)
+    assert heard == receipts
+
+
+def test_text_changes_in_its_own_node(told):
+    changed = told("""
+      import { setText } from "./dom.js";
+      const node = { nodeType: 3, nextSibling: null, data: "1" };
+      const element = { firstChild: node, set textContent(text) { this.replaced = text; } };
+      setText(element, "2");
+      const empty = { firstChild: null, set textContent(text) { this.replaced = text; } };
+      setText(empty, "");
+      setText(empty, "3");
+      console.log(JSON.stringify([node.data, element.replaced ?? null, empty.replaced]));
+    """)
+    assert changed == ["2", None, "3"]

@@ -1,9 +1,11 @@
 """Readers of the workbench: in this process and as real second processes."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -310,3 +312,25 @@ def test_open_begins_with_a_reader_of_the_latency_and_speed_shown(workbench):
     wb._controls.open_channel.click()
     wait_until_done(wb)
     assert rows(wb)[0]["pace_in_full"] == "2 ms latency, max"
+
+
+@linux
+@pytest.mark.parametrize("begins_at_full_speed", [True, False])
+def test_readers_let_others_go_first_while_writers_are_at_full_speed(
+    workbench, begins_at_full_speed
+):
+    wb = workbench(n_cpus=1)
+    wb.open(rate="max" if begins_at_full_speed else "1000")
+    attach(wb, model=ReaderModel())
+    for is_full_speed in (begins_at_full_speed, not begins_at_full_speed):
+        wb._session.do("set_rate", rate=math.inf if is_full_speed else 1000.0).result(120)
+        wait_for(lambda expected=is_full_speed: policies() == {expected})
+
+
+def policies():
+    """Whether the writers and readers of this process let others go first."""
+    return {
+        os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH
+        for thread in threading.enumerate()
+        if thread.name.startswith("relaylab ")
+    }

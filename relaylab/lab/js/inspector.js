@@ -55,6 +55,7 @@ export class Inspector {
     this.shown = "";
     this.hexAt = -Infinity;
     this.hexOf = "";
+    this.generation = -1;
     /** The bytes are older than what was given to paint: they are made anew, which costs more than a number. */
     this.isLate = false;
     this.hasCommits = false;
@@ -149,17 +150,18 @@ export class Inspector {
     this.back.disabled = at.offset === 0;
     this.on.disabled = end >= at.size;
     this.hasCommits = (frame.flags & COMMITS) !== 0;
-    this.#paintHex(frame.memory, at, frame.status === "running");
+    this.#paintHex(frame.memory, at, frame.status === "running" && frame.generation === this.generation);
+    this.generation = frame.generation;
   }
 
-  /** @param {Uint8Array} memory @param {Inspected} at @param {boolean} isRunning */
-  #paintHex(memory, at, isRunning) {
+  /** @param {Uint8Array} memory @param {Inspected} at @param {boolean} isOften the next is soon to come */
+  #paintHex(memory, at, isOften) {
     const chosen = this.chosen.cell === `${at.cpu}/${at.subbuf}` ? at.events.find(([start]) => start === this.chosen.start) : undefined;
     const key = `${memory.join()} ${JSON.stringify(at)} ${chosen?.[0]} ${this.hasCommits}`;
     if (key === this.shown) return;
     const now = performance.now();
     const of = `${at.cpu}/${at.subbuf}/${at.offset}`;
-    this.isLate = isRunning && of === this.hexOf && now - this.hexAt < HEX_EVERY_MS;
+    this.isLate = isOften && of === this.hexOf && now - this.hexAt < HEX_EVERY_MS;
     if (this.isLate) return;
     this.hexAt = now;
     this.hexOf = of;

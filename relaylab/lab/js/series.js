@@ -56,6 +56,7 @@ export class Series {
     this.turn = 0;
     /** Another channel or another time: what the figures show is of the one before. */
     this.isNew = false;
+    this.of = "";
     this.isVirtual = false;
     /** Seconds of a virtual run; 0 while live. */
     this.span = 0;
@@ -148,10 +149,10 @@ export class Series {
   /** @param {import("./frame.js").Frame} frame @param {boolean} everything */
   take(frame, everything) {
     if (!this.columns.length) return;
-    if (everything) {
-      this.clear();
-      this.isNew = true;
-    }
+    if (everything) this.clear();
+    const of = `${frame.generation} ${frame.flags & VIRTUAL}`;
+    this.isNew ||= of !== this.of;
+    this.of = of;
     this.isVirtual = (frame.flags & VIRTUAL) !== 0;
     if (frame.text.duration_s !== undefined) this.span = this.isVirtual ? frame.text.duration_s : 0;
     if (this.isVirtual) this.stale = FIGURE_NAMES.length;

@@ -307,6 +307,7 @@ class View {
   /** @param {import("./frame.js").Frame} frame */
   #take(frame) {
     this.pending.arrived();
+    this.receipt.arrived(frame.seq);
     this.frameAt = performance.now();
     const everything = (frame.flags & FULL) !== 0;
     if (!everything && !this.isComplete) return;
