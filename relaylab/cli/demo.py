@@ -176,5 +176,4 @@ def _serve(environment: dict[str, str], args: argparse.Namespace) -> int:
 
 def _show_progress(done: int, of: int) -> None:
     """The first start compiles for a while; later ones only load what was compiled."""
-    line = f"Preparing the engine, once: {done} of {of}"
-    print(f"\r{line}", end="\n" if done == of else "", flush=True)
+    print(f"\rPreparing the engine: {done} of {of}", end="\n" if done == of else "", flush=True)

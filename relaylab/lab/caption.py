@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from relaylab import units
 from relaylab.core.journal import Kind
 
-HOLD_S = 4.0
+HOLD_S = 3.0
 """How long what a person did stays in the caption before the live report takes over."""
 
 REPORT_EVERY_S = 1.0
@@ -76,7 +76,7 @@ def _account(
             (unfull, "sacrificed at unfull"),
             (large, "too large"),
         ]
-        told = ", ".join(f"{units.format_count(n)} {why}" for n, why in causes if n)
+        told = ", ".join(f"{units.format_rate(n / elapsed_s)} {why}" for n, why in causes if n)
         return f"{rate} offered, {100 * lost / (written + lost):.1f} % lost ({told}); {fill}."
     if overwritten:
         count = units.format_count(overwritten)

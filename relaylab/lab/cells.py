@@ -56,11 +56,11 @@ def cells_of(
     state[is_writing & ~full] = CellState.WRITING
     state[is_writing & full] = CellState.FULL
 
-    used = np.where(is_writing, snapshot.offset.astype(np.int64)[:, None], subbuf_size - padding)
+    open_now = is_writing & ~full
+    used = np.where(open_now, snapshot.offset.astype(np.int64)[:, None], subbuf_size - padding)
     occupied = state != CellState.EMPTY
     if watching is not None:
         state[_marked(watching, padding.shape)] |= WATCHED
-    open_now = is_writing & ~full
     return Cells(
         np.arange(padding.size, dtype=np.uint32),
         _fraction(np.where(occupied, used, 0), subbuf_size),

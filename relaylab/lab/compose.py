@@ -141,6 +141,7 @@ class Composer:
             "readers": run.readers,
             "reader_rows": run.reader_rows(),
             "read": run.subbufs_read,
+            "resets": int(moment.snapshot.epoch.max(initial=0)),
             "lines": _line_names(n_cpus),
             "position": run.position,
             "n_events": run.n_events,

@@ -54,7 +54,7 @@ class Controls(widgets.HBox):
             "Where the next reader runs: here, or as a process of its own that opens the files",
         )
         self.reader_does = _input(
-            widgets.Dropdown(options=[("consumes", True), ("only watches", False)]),
+            widgets.Dropdown(options=[("consumes", True), ("watches", False)]),
             "does",
             "rl-reader-does",
             "Whether the next reader consumes what it reads, or leaves it to others",

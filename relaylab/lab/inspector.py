@@ -61,8 +61,9 @@ class Inspector:
         state = CellState(shown & ~WATCHED)
         is_open = state in (CellState.WRITING, CellState.FULL)
         padding = int(snapshot.padding[cpu, subbuf])
+        is_filling = state is CellState.WRITING
         # today's kernel sets the offset of a sub-buffer that it closed one beyond the end
-        used = min(int(snapshot.offset[cpu]), size) if is_open else size - padding
+        used = min(int(snapshot.offset[cpu]), size) if is_filling else size - padding
         return {
             "cpu": cpu,
             "subbuf": subbuf,

@@ -63,8 +63,11 @@ def _event(timeline: Timeline, move: Move, happened: NDArray[np.void]) -> str:
     told = f"Event {move.event + 1:,}: {_bytes(size)} on CPU {move.cpu}"
     if timeline.was_lost:
         # Of a run of losses the journal tells only the first.
-        is_told = Kind.LOSS in happened["kind"] or Kind.SUBBUF_START in happened["kind"]
-        return f"{told}." if is_told else f"{told}, lost like the one before."
+        if Kind.LOSS in happened["kind"]:
+            return f"{told}."
+        if Kind.SUBBUF_START in happened["kind"]:
+            return f"{told}, lost: it only opens a sub-buffer for those that come after it."
+        return f"{told}, lost like the one before."
     if timeline.settings.commit_delay and size:
         return f"{told}, reserved and not yet committed."
     return f"{told}."

@@ -230,7 +230,10 @@ class Tuner:
             file.write(piece)
         if content["last"]:
             self._drops[name] = path
-            self._tell(traces=self._traces(), chosen=name, said=f"{name} is here. Press Sweep.")
+            self._state = {}  # what is shown is of another trace
+            self._tell(
+                status="", traces=self._traces(), chosen=name, said=f"{name} is here. Press Sweep."
+            )
 
     def _traces(self) -> list[str]:
         return list(dict.fromkeys([ON_SCREEN, *self._bundled(), *self._drops]))

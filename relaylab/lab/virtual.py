@@ -286,6 +286,10 @@ class VirtualRun:
             self._step = []
             with self.beside.step(line):
                 line.forward(target, self._note)
+            if line.position < target:  # held before that: what ran last was another step
+                self.beside.code = None
+                if self.beside.is_shown:
+                    self.code()
         self._tell()
 
     def step(self, transitions: int) -> None:

@@ -60,6 +60,9 @@ def test_a_full_buffer_stands_at_its_last_cell():
         chan.write(bytes(60), 0)
     assert chan.buffers[0].is_full
     assert states(chan) == [R, R, R, FULL]
+    cells = cells_of(chan.snapshot(), np.array([-1]), 100, 4)
+    assert cells.fill.tolist() == [round(0.6 * 65535)] * 4, "its padding is no event"
+    assert cells.padding.tolist() == [round(0.4 * 65535)] * 4
 
 
 def test_overwrite_shows_what_was_never_read():

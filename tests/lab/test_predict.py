@@ -101,6 +101,26 @@ def test_time_stops_at_a_question_until_it_is_revealed(opened):
     assert run.position == 30
 
 
+def test_the_code_beside_the_ring_is_of_where_time_was_stopped(opened):
+    run = opened(SHIPPED["Overwrite wraps over unread data"])
+    run.beside.is_shown = True
+    run.scrub(51)
+    size = int(run.timeline.size[50])
+    assert f"write of {size} bytes" in str(run.code())
+    run.scrub(run.n_events)
+    assert run.position == 56
+    size = int(run.timeline.size[55])
+    assert f"write of {size} bytes" in str(run.code())
+    assert f"Event 56: {size} bytes" in run.caption
+
+
+def test_the_event_lost_at_unfull_is_told_as_lost(opened):
+    run = opened(dataclasses.replace(SHIPPED["The event lost at unfull"], questions=()))
+    while run.channel.stats.lost_unfull == 0:
+        run.scrub(run.position + 1)
+    assert "lost: it only opens a sub-buffer" in run.caption
+
+
 def test_nothing_ahead_is_shown_while_something_is_asked(opened):
     run = opened(SHIPPED["Overwrite wraps over unread data"])
     run.scrub(10**9)

@@ -62,7 +62,7 @@ def test_a_second_process_is_attached_and_detached_with_the_mouse(voila):
     voila.click("rl-detach-reader")
     assert voila.page.locator(".rl-reader-list li").count() == 0
     voila.choose("rl-reader-where", "second process")
-    voila.choose("rl-reader-does", "only watches")
+    voila.choose("rl-reader-does", "watches")
     voila.type("rl-reader-speed", "40 kB/s")
     voila.click("rl-attach-reader")
     assert "starts as process" in voila.caption()

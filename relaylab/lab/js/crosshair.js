@@ -62,7 +62,8 @@ export class Crosshair {
 
   /** @param {HTMLElement} box @param {string} name @param {number} at */
   #fill(box, name, at) {
-    const index = nearest(this.series.data.t_s, at);
+    const isToCome = this.series.isVirtual && at > this.series.newest;
+    const index = isToCome ? -1 : nearest(this.series.data.t_s, at);
     const rows = index < 0 ? [] : this.series.valuesAt(name, index);
     const when = this.series.isVirtual ? `${(at * 1000).toPrecision(4)} ms` : `${at.toFixed(1).replace("-", "−")} s`;
     const shape = rows.map(([label, , colour]) => `${label} ${colour}`).join();
@@ -73,7 +74,7 @@ export class Crosshair {
         make("b"),
         ...rows.map(([label, , colour]) => make("span", {}, [make("i", { style: `background: ${colour}` }), `${label} `, make("em")])));
     }
-    setText(/** @type {HTMLElement} */ (box.firstElementChild), index < 0 ? `${when}: no data` : when);
+    setText(/** @type {HTMLElement} */ (box.firstElementChild), index >= 0 ? when : `${when}: ${isToCome ? "not yet" : "no data"}`);
     box.querySelectorAll("em").forEach((value, i) => setText(value, rows[i][1]));
   }
 }

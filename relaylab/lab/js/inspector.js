@@ -137,6 +137,7 @@ export class Inspector {
     this.at = at;
     this.memory = frame.memory;
     if (!at) {
+      setText(this.title, "Sub-buffer");
       setText(this.meaning, "Click a cell of the map, or focus the map and press the arrow keys, to see its numbers and bytes.");
       return;
     }

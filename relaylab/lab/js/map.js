@@ -106,7 +106,9 @@ export class RingMap {
 
   /** @returns {Picture} */
   get #picture() {
-    return { cells: this.cells, cpus: this.cpus, selected: this.selected, hinted: this.hinted };
+    const { nCpus, nSubbufs } = this.cells;
+    const isThere = this.selected && this.selected.cpu < nCpus && this.selected.subbuf < nSubbufs;
+    return { cells: this.cells, cpus: this.cpus, selected: isThere ? this.selected : null, hinted: this.hinted };
   }
 
   /** @param {import("./frame.js").Frame} frame the newest frame; cells are applied already */

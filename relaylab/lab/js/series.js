@@ -175,10 +175,14 @@ export class Series {
     this.stale = FIGURE_NAMES.length;
   }
 
+  /** The time of the newest sample, seconds of the session; NaN while there is none. */
+  get newest() {
+    return this.times[this.length - 1];
+  }
+
   /** The moment that is 0 in the figures. */
   get origin() {
-    const newest = this.times[this.length - 1];
-    return this.isVirtual || Number.isNaN(newest) ? 0 : newest;
+    return this.isVirtual || Number.isNaN(this.newest) ? 0 : this.newest;
   }
 
   /**

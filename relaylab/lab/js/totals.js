@@ -8,7 +8,7 @@ const COMMITTED =
   "A sub-buffer is delivered when its commit count equals the bytes it holds. Writers that use relay_write never commit, " +
   "so theirs are produced and consumed but never delivered.";
 
-const CONSUMED = "What readers are done with. In overwrite mode it counts those that were overwritten before they were read, too.";
+const CONSUMED = "What readers are done with; a reset begins this count again. In overwrite mode it counts those that were overwritten before they were read, too.";
 
 const REFERENCES =
   "Open files of the buffers, of readers in any process; the inspector's own is one of them. Each is a reference that keeps its buffer.";
@@ -64,6 +64,8 @@ export class Totals {
     const consumed = frame.cpus.reduce((sum, cpu) => sum + cpu.consumed, 0);
     /** @type {Record<string, number>} */
     const numbers = { ...totals, offered, consumed, read: frame.text.read ?? 0 };
+    const since = frame.text.resets ? "consumed since the reset" : "consumed";
+    setText(/** @type {HTMLElement} */ (this.values.get("consumed")?.previousElementSibling), since);
     numbers.references = frame.cpus.reduce((sum, cpu) => sum + Math.max(0, cpu.refcount - 1), 0);
     for (const [name, element] of this.values) {
       const value = numbers[name];
