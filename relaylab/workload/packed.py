@@ -1,6 +1,7 @@
 """Files that may be compressed: told by their content, unpacked while they are read."""
 
 import gzip
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -18,6 +19,8 @@ DAMAGED: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 
 _GZIP: Final = b"\x1f\x8b"
 _HEAD: Final = 1 << 16  # bytes
+_IMPOSSIBLE: Final = (FileExistsError, IsADirectoryError, NotADirectoryError)
+"""What making the files of an archive raises that names one of them twice, as different things."""
 
 
 class Readable(Protocol):
@@ -54,9 +57,26 @@ def unpacked_tar(stream: BufferedReader, events: "Gathered") -> Iterator[Path]:
         try:
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 for member in tar:
-                    if member.isdir() or member.isfile():
-                        tar.extract(member, name, filter="data")
+                    _unpack(tar, member, Path(name).resolve())
                     events.ticked()
-        except (*DAMAGED, tarfile.TarError, ValueError, KeyError) as error:
+        except (*DAMAGED, *_IMPOSSIBLE, tarfile.TarError, ValueError, KeyError) as error:
             events.damaged("in the archive", f"it is damaged or cut ({error})")
         yield Path(name)
+
+
+def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+    """One file or directory of an archive, if it belongs inside; nothing else is made of it.
+
+    Python 3.11.2, which Debian 12 has, knows no filters of tarfile yet.
+    """
+    target = directory / member.name
+    if not target.resolve().is_relative_to(directory):
+        raise tarfile.TarError(f"{member.name!r} would be outside of it")
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+    elif member.isfile():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = tar.extractfile(member)
+        assert source is not None  # it is a file
+        with source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)

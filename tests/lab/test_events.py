@@ -82,7 +82,7 @@ def test_a_sub_buffer_that_todays_kernel_closed_has_no_more_bytes_than_its_size(
         inspector = Inspector()
         inspector.select(0, 3, run)
         numbers = inspector.numbers(look(run))
-        assert (numbers["used"], numbers["padding"]) == (1000, 100)
+        assert (numbers["used"], numbers["padding"]) == (900, 100)
         inspector.release()
 
 
