@@ -372,7 +372,8 @@ NODES_THAT_COME_OR_GO = """async () => {
 
 def test_while_it_runs_characters_change_and_nodes_neither_come_nor_go(voila):
     voila.choose("rl-preset", "Full speed")
-    wait_for_frames(voila, 20)
+    voila.page.wait_for_function("document.querySelectorAll('.rl-map-text li').length === 8")
+    wait_for_frames(voila, 40)
     assert voila.page.evaluate(NODES_THAT_COME_OR_GO) == []
 
 

@@ -267,7 +267,7 @@ def test_the_kernel_is_told_what_was_painted_when_it_would_wait_and_when_frames_
     assert heard == [7, 9, 13, 15, "waits", 16]
 
 
-@pytest.mark.parametrize(("way_ms", "receipts"), [(20, 10), (100, 15), (200, 30)])
+@pytest.mark.parametrize(("way_ms", "receipts"), [(20, 10), (150, 15), (300, 30)])
 def test_a_kernel_far_away_is_told_more_often(told, way_ms, receipts):
     heard = told(f"""
       import {{ Receipt }} from "./receipt.js";

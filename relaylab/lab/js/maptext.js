@@ -17,7 +17,8 @@ export class MapText {
 
   /** While it runs a few words now and then are enough; who steps reads each step. @param {import("./cells.js").Cells} cells @param {import("./frame.js").Frame} frame @param {number} now milliseconds */
   paint(cells, frame, now) {
-    if (!this.isStale || (frame.status === "running" && now - this.paintedAt < EVERY_MS)) return;
+    const isSame = this.element.children.length === frame.nCpus;
+    if (!this.isStale || (isSame && frame.status === "running" && now - this.paintedAt < EVERY_MS)) return;
     this.isStale = false;
     this.paintedAt = now;
     while (this.element.children.length > frame.nCpus) this.element.lastChild?.remove();

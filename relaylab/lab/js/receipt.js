@@ -10,8 +10,8 @@
 /** Frames end: then too, and soon, the last one must be told. */
 const LAST_AFTER_MS = 150;
 /** From a receipt to the first frame that waited for it: longer than this is far. */
-const FAR_MS = 80;
-const VERY_FAR_MS = 130;
+const FAR_MS = 120;
+const VERY_FAR_MS = 200;
 const NEWER = 0.3;
 
 export class Receipt {
