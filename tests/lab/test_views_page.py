@@ -48,6 +48,11 @@ def open_sizes(driver, subbuf_size, n_subbufs, n_cpus):
     )
 
 
+def wait_until_writing(driver):
+    """Wait until a cell is seen being written: a small ring is full now and then."""
+    driver.page.wait_for_function(f"() => ({COLOURS})().includes('{WRITING}')")
+
+
 def fits(driver):
     scrolled, shown = driver.page.evaluate(WIDTHS)
     return scrolled <= shown
@@ -60,7 +65,7 @@ def test_the_map_goes_from_a_lesson_to_a_machine(voila):
         voila.page.wait_for_function(
             "n => Number(document.querySelector('.rl-map').dataset.frames) > n + 5", arg=before
         )
-        assert WRITING in voila.page.evaluate(COLOURS)
+        wait_until_writing(voila)
         assert fits(voila)
         lines = voila.page.locator(".rl-map-text li")
         voila.page.wait_for_function(
@@ -75,7 +80,7 @@ def test_few_sub_buffers_are_drawn_as_rings_with_the_same_keys(voila, demo):
     voila.click("rl-shape")
     shape = "document.querySelector('.rl-map').dataset.shape === 'ring'"
     voila.page.wait_for_function(shape)
-    assert WRITING in voila.page.evaluate(COLOURS)
+    wait_until_writing(voila)
     assert fits(voila)
     voila.press("rl-map", "ArrowLeft")
     said = voila.page.evaluate(SAID_AFTER_KEY, "ArrowDown")
