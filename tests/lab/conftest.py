@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 
 import nbformat
 import pytest
+from lab.driving import Driver
 
 from relaylab import resources
 
@@ -155,6 +156,14 @@ def page(browser: "Browser") -> Iterator["Page"]:  # noqa: F821
     page.close()
     assert foreign == []
     assert errors == []
+
+
+@pytest.fixture
+def voila(page: "Page", demo: str) -> Driver:  # noqa: F821
+    """The page of `relaylab demo`, painting."""
+    driver = Driver(page)
+    driver.open_demo(demo)
+    return driver
 
 
 def _foreign(url: str) -> list[str]:

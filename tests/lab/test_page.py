@@ -18,13 +18,6 @@ LOSSES = ("lost_full", "lost_unfull", "lost_too_large")
 
 
 @pytest.fixture
-def voila(page, demo):
-    driver = Driver(page)
-    driver.open_demo(demo)
-    return driver
-
-
-@pytest.fixture
 def lab(page, jupyterlab):
     driver = Driver(page)
     driver.open_lab(jupyterlab)

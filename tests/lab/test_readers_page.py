@@ -30,13 +30,6 @@ SEES_WATCHER = """() => {
 }"""
 
 
-@pytest.fixture
-def voila(page, demo):
-    driver = Driver(page)
-    driver.open_demo(demo)
-    return driver
-
-
 def line(driver, number):
     return driver.page.locator(f".rl-reader-list li[data-reader='{number}']")
 

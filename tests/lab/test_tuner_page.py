@@ -1,7 +1,6 @@
 """The tuner in a real browser: sweeps, refusals, dropped traces, and a cell that is played."""
 
 import pytest
-from lab.driving import Driver
 
 import relaylab
 from relaylab.lab import presets
@@ -13,13 +12,6 @@ LESSON = "Slow reader fills the buffer"
 STATUS = "document.querySelector('.rl-tuner').dataset.status"
 PROGRESS = "document.querySelector('.rl-tuner-progress').value"
 LOSSES = ("lost_full", "lost_unfull", "lost_too_large")
-
-
-@pytest.fixture
-def voila(page, demo):
-    driver = Driver(page)
-    driver.open_demo(demo)
-    return driver
 
 
 def fill(driver, **texts):

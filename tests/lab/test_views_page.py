@@ -30,13 +30,6 @@ SAID_AFTER_KEY = """(key) => {
 }"""
 
 
-@pytest.fixture
-def voila(page, demo):
-    driver = Driver(page)
-    driver.open_demo(demo)
-    return driver
-
-
 def open_sizes(driver, subbuf_size, n_subbufs, n_cpus):
     driver.type("rl-subbuf-size", subbuf_size)
     driver.type("rl-n-subbufs", str(n_subbufs))
